@@ -1,0 +1,48 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <memory>
+
+namespace coir::detail {
+
+/// Queue of pointers, first in first out, in one array: unlike a linked list it shows who comes later, which allows
+/// prefetching (docs/scheduler.md). Only reserve() allocates.
+template <class T> class ring {
+public:
+    [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
+    [[nodiscard]] std::size_t size() const noexcept { return tail_ - head_; }
+
+    /// The element that `ahead` pops will skip. `ahead` must be less than size().
+    [[nodiscard]] T* peek(std::size_t ahead) const noexcept { return elements_[(head_ + ahead) & mask_]; }
+
+    /// There must be room: see reserve().
+    void push(T* element) noexcept { elements_[tail_++ & mask_] = element; }
+
+    [[nodiscard]] T* pop() noexcept { return elements_[head_++ & mask_]; }
+
+    /// Room for `count` elements in all. Strong guarantee; amortised O(1) an element.
+    void reserve(std::size_t count) {
+        const std::size_t capacity = elements_ ? mask_ + 1 : 0;
+        if (count <= capacity)
+            return;
+        const std::size_t larger = std::bit_ceil(std::max<std::size_t>(count, 64));
+        auto elements = std::make_unique<T*[]>(larger);
+        const std::size_t held = size();
+        for (std::size_t i = 0; i < held; ++i)
+            elements[i] = peek(i);
+        elements_ = std::move(elements);
+        mask_ = larger - 1;
+        head_ = 0;
+        tail_ = held;
+    }
+
+private:
+    std::unique_ptr<T*[]> elements_;
+    std::size_t mask_ = 0;
+    std::size_t head_ = 0; // counts pops; wraps around with tail_, of which only the difference matters
+    std::size_t tail_ = 0; // counts pushes
+};
+
+} // namespace coir::detail
