@@ -1,0 +1,60 @@
+#include "stack/guard.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace coir::detail {
+namespace {
+
+constexpr int madv_guard_install = 102; // MADV_GUARD_INSTALL; the headers of Debian 12 do not have it yet
+
+bool mark(std::byte* page) noexcept {
+    return ::madvise(page, page_size(), madv_guard_install) == 0;
+}
+
+// A write from the kernel's side into a guard fails with EFAULT and raises no signal: a probe without a signal handler.
+bool kernel_refuses_to_write(std::byte* page) noexcept {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        return false;
+    const bool refused = ::write(ends[1], "", 1) == 1 && ::read(ends[0], page, 1) == -1 && errno == EFAULT;
+    ::close(ends[0]);
+    ::close(ends[1]);
+    return refused;
+}
+
+guard_kind probe() noexcept {
+    const int saved_errno = errno;
+    void* page = ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return guard_kind::protection;
+    auto* guard = static_cast<std::byte*>(page);
+    const bool works = mark(guard) && kernel_refuses_to_write(guard);
+    ::munmap(page, page_size());
+    errno = saved_errno;
+    return works ? guard_kind::marker : guard_kind::protection;
+}
+
+} // namespace
+
+std::size_t page_size() noexcept {
+    static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return size;
+}
+
+guard_kind available_guard() noexcept {
+    static const guard_kind kind = probe();
+    return kind;
+}
+
+std::error_code install_guard(std::byte* page, guard_kind kind) noexcept {
+    if (kind == guard_kind::marker && mark(page))
+        return {};
+    if (::mprotect(page, page_size(), PROT_NONE) == 0)
+        return {};
+    return {errno, std::generic_category()};
+}
+
+} // namespace coir::detail
