@@ -1,0 +1,115 @@
+#include <coir/context.hpp>
+
+#include "base/diagnostic.hpp"
+#include "base/throw_cancelled.hpp"
+#include "context/floating_point.hpp"
+#include "context/switch.hpp"
+#include "stack/stack_pools.hpp"
+
+#include <coir/cancelled.hpp>
+
+#include <cstdlib>
+#include <mutex>
+#include <stdexcept>
+
+namespace coir::detail {
+namespace {
+
+/// Stacks of contexts, which any thread may make, resume and destroy.
+struct shared_stacks {
+    std::mutex mutex;
+    stack_pools pools{default_stack_size};
+};
+
+constexpr std::size_t pooled_stacks = 64;
+
+/// Never destroyed: contexts in static variables may be destroyed after it would have been (hazard G9).
+shared_stacks& context_stacks() {
+    static auto& stacks = *new shared_stacks;
+    return stacks;
+}
+
+// The body of a context's stack.
+void context_main(void* argument) {
+    auto& state = *static_cast<context_state*>(argument);
+    sanitizer::after_switch(state);
+    state.started = true;
+    try {
+        state.call();
+    } catch (...) {
+        state.failure = std::current_exception();
+    }
+    state.done = true;
+    leave_stack(state, *std::exchange(state.resumer, &state)); // not null: cannot be resumed
+}
+
+bool is_cancellation(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const cancelled&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+} // namespace
+
+void prepare_context(context_state& state, const context_options& options) {
+    shared_stacks& shared = context_stacks();
+    stack fresh{};
+    {
+        const std::lock_guard lock{shared.mutex};
+        state.stacks = &shared.pools.of_size(options.stack_size);
+        state.stacks->promise();
+        try {
+            fresh = state.stacks->allocate();
+        } catch (...) {
+            state.stacks->end_promise();
+            throw;
+        }
+    }
+    state.stack = fresh.bottom;
+    sanitizer::fresh_stack(state, fresh.bottom, fresh.size());
+    state.stack_pointer = make_first_frame(fresh.bottom, fresh.top, current_control_words(), context_main, &state);
+}
+
+void destroy_context(context_state& state) noexcept {
+    if (state.resumer && !state.done) {
+        report("a context is destroyed while it runs: its stack would go from under it");
+        std::abort();
+    }
+    if (state.started && !state.done) {
+        state.unwinding = true;
+        execution here;
+        state.resumer = &here;
+        switch_execution(here, state);
+        if (state.failure && !is_cancellation(state.failure))
+            report("a context that was being destroyed ended by another exception than coir::cancelled");
+    }
+    shared_stacks& shared = context_stacks();
+    const std::lock_guard lock{shared.mutex};
+    state.stacks->deallocate(state.stack);
+    state.stacks->end_promise();
+    state.stacks->trim(pooled_stacks, 1);
+}
+
+void rethrow_failure(context_state& state) {
+    if (state.failure)
+        std::rethrow_exception(std::exchange(state.failure, nullptr));
+}
+
+void throw_not_resumable(const context_state* state) {
+    if (!state)
+        throw std::logic_error("coir: resume of a context without a function");
+    throw std::logic_error(state->done ? "coir: resume of a context whose function has ended"
+                                       : "coir: resume of a context that is running");
+}
+
+void suspend_unwinding() {
+    // An exception during unwinding would end the program: a destructor that suspends just goes on (hazard A5).
+    if (std::uncaught_exceptions() == 0)
+        throw_cancelled();
+}
+
+} // namespace coir::detail

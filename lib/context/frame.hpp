@@ -1,0 +1,26 @@
+#pragma once
+
+#include <coir/detail/floating_point_control.hpp>
+
+#include <cstddef>
+
+namespace coir::detail {
+
+using entry_function = void (*)(void* argument);
+
+/// Writes the first frame of a stack, so that the first switch to the returned handle calls `entry(argument)` at the
+/// top of [bottom, top), with these floating-point control words. `entry` must not return. `top` must be aligned to 16.
+[[nodiscard]] void* make_first_frame(std::byte* bottom, std::byte* top, floating_point_control words,
+                                     entry_function entry, void* argument);
+
+} // namespace coir::detail
+
+extern "C" {
+
+/// The switch itself: asm/<arch>_<abi>.S, or switch_boost.cpp. Only the floating-point control words and the registers
+/// that a call preserves; everything else is switch_execution()'s.
+void coir_switch(void** suspended, void* resumed);
+
+/// The function every fresh stack begins in; it ends backtraces.
+void coir_entry();
+}

@@ -1,0 +1,37 @@
+#include "context/switch.hpp"
+
+#include <cxxabi.h>
+
+namespace coir::detail {
+namespace {
+
+constinit exception_globals never_empty{&never_empty, 0};
+
+} // namespace
+
+constinit thread_local exception_globals* remembered_exceptions = &never_empty;
+
+exception_globals& thread_exceptions() {
+    if (remembered_exceptions == &never_empty)
+        remembered_exceptions = reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
+    return *remembered_exceptions;
+}
+
+void switch_execution(execution& from, execution& to) {
+    return switch_stacks(*remembered_exceptions, from, to);
+}
+
+void switch_with_exceptions(execution& from, execution& to) {
+    exchange_exceptions(thread_exceptions(), from, to);
+    return coir_switch(&from.stack_pointer, to.stack_pointer);
+}
+
+void leave_stack(execution& from, execution& to) {
+    exception_globals& thread = thread_exceptions();
+    exchange_exceptions(thread, from, to);
+    sanitizer::before_switch(from, to, true);
+    coir_switch(&from.stack_pointer, to.stack_pointer);
+    __builtin_unreachable();
+}
+
+} // namespace coir::detail
