@@ -1,0 +1,89 @@
+#pragma once
+
+#include <coir/export.hpp>
+
+#include <chrono>
+#include <compare>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <ratio>
+
+namespace coir {
+
+/// A point of time after which a call gives up waiting. Absolute, on the steady clock, saturating: no duration is too
+/// long. Every call of the library that may suspend takes one as its last argument; without one it waits for ever.
+///
+/// A duration converts, counted from now. So the deadline of several calls is made once:
+///
+///     coir::deadline limit = 5s;                  // for the whole request
+///     stream.read_all(header, limit);
+///     stream.write_all(answer, limit);
+///
+/// A deadline in the past asks for what can be had without waiting. Inside coir::run "now" is the loop's clock, which
+/// tests replace by a virtual one.
+class deadline {
+public:
+    using clock = std::chrono::steady_clock;
+
+    /// Never.
+    constexpr deadline() noexcept = default;
+
+    /// At `time`.
+    template <class Duration>
+    constexpr deadline(std::chrono::time_point<clock, Duration> time) noexcept // NOLINT(google-explicit-constructor)
+        : nanoseconds_(saturated(time.time_since_epoch())) {}
+
+    /// `duration` from now; not later than never, not earlier than now.
+    template <class Rep, class Period>
+    deadline(std::chrono::duration<Rep, Period> duration) noexcept // NOLINT(google-explicit-constructor)
+        : nanoseconds_(from_now(saturated(duration))) {}
+
+    [[nodiscard]] static constexpr deadline never() noexcept { return {}; }
+
+    /// In the past: do what can be done without waiting.
+    [[nodiscard]] static constexpr deadline passed() noexcept { return deadline{clock::time_point::min()}; }
+
+    [[nodiscard]] constexpr bool is_never() const noexcept { return nanoseconds_ == never_; }
+
+    /// The clock has reached it.
+    [[nodiscard]] bool has_passed() const noexcept { return !is_never() && nanoseconds_ <= now(); }
+
+    /// `clock::time_point::max()` for never.
+    [[nodiscard]] constexpr clock::time_point time() const noexcept {
+        return clock::time_point{std::chrono::nanoseconds{nanoseconds_}};
+    }
+
+    constexpr auto operator<=>(const deadline&) const noexcept = default;
+
+private:
+    static constexpr std::int64_t never_ = std::numeric_limits<std::int64_t>::max();
+
+    /// Nanoseconds, rounded up and clamped to what fits.
+    template <class Rep, class Period>
+    static constexpr std::int64_t saturated(std::chrono::duration<Rep, Period> duration) noexcept {
+        using in_nanoseconds = std::ratio_divide<Period, std::nano>;
+        if constexpr (std::integral<Rep> && in_nanoseconds::den == 1) {
+            std::int64_t result = 0;
+            if (__builtin_mul_overflow(duration.count(), in_nanoseconds::num, &result))
+                return duration.count() > 0 ? never_ : std::numeric_limits<std::int64_t>::min();
+            return result;
+        } else { // floating point, or finer than a nanosecond
+            constexpr long double limit = 9.2e18L;
+            const auto wide = std::chrono::duration<long double, std::nano>(duration).count();
+            if (!(wide < limit)) // also for not-a-number
+                return never_;
+            if (wide < -limit)
+                return std::numeric_limits<std::int64_t>::min();
+            const auto whole = static_cast<std::int64_t>(wide);
+            return whole + (static_cast<long double>(whole) < wide ? 1 : 0);
+        }
+    }
+
+    COIR_EXPORT static std::int64_t now() noexcept;
+    COIR_EXPORT static std::int64_t from_now(std::int64_t nanoseconds) noexcept;
+
+    std::int64_t nanoseconds_ = never_; // since the clock's epoch
+};
+
+} // namespace coir

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/detail/fiber_base.hpp>
+#include <coir/detail/fiber_task.hpp>
+#include <coir/stack_size.hpp>
+
+#include <cerrno>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+/// How a fiber is made.
+struct fiber_options {
+    /// For people: shown in error messages. Copied.
+    std::string_view name = {};
+    /// Usable bytes of stack, rounded up to pages and committed as they are touched; 0 stands for
+    /// loop_options::stack_size. At least minimum_stack_size.
+    std::size_t stack_size = 0;
+};
+
+/// Identifies a fiber for as long as the process lives; never reused.
+using fiber_id = std::uint64_t;
+
+/// The owner of a task that runs on a stack of its own: `std::jthread`'s shape, with a result.
+///
+/// Made by spawn(). The destructor cancels the fiber and waits for its end, so a fiber does not outlive the scope that
+/// made it unless it is detached. A handle may be moved; it belongs to the loop's thread.
+///
+///     coir::fiber<int> answer = coir::spawn([] { return 42; });
+///     std::cout << answer.join() << '\n';
+template <class T> class [[nodiscard]] fiber {
+public:
+    using value_type = T;
+
+    /// No fiber: joinable() is false.
+    fiber() noexcept = default;
+
+    fiber(fiber&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+
+    /// Cancels and awaits the fiber owned until now.
+    fiber& operator=(fiber&& other) noexcept {
+        fiber old{std::exchange(state_, std::exchange(other.state_, nullptr))};
+        return *this;
+    }
+
+    /// Cancels the fiber and waits for its end. May suspend; cannot be cancelled itself. If the fiber failed with an
+    /// exception that nobody has joined, a line on stderr says so.
+    ~fiber() {
+        if (state_)
+            detail::abandon_fiber(*state_);
+    }
+
+    /// There is a fiber that has been neither joined nor detached.
+    [[nodiscard]] bool joinable() const noexcept { return state_ != nullptr; }
+
+    /// Waits for the end of the fiber and takes its result: returns the value, or rethrows what ended it
+    /// (coir::cancelled if that was cancellation). Afterwards joinable() is false.
+    ///
+    /// May suspend. When `until` passes first: std::system_error with std::errc::timed_out, and the fiber remains
+    /// joinable; likewise coir::cancelled when the *calling* fiber is cancelled meanwhile. Throws std::logic_error if
+    /// not joinable, on joining oneself, and outside the loop of the fiber while the fiber has not ended.
+    T join(deadline until = {}) {
+        if (!wait(until))
+            detail::throw_join_timed_out(*state_);
+        const std::unique_ptr<detail::fiber_result<T>> ended{std::exchange(state_, nullptr)};
+        if (ended->failure)
+            std::rethrow_exception(std::move(ended->failure));
+        return ended->take();
+    }
+
+    /// Waits for the end of the fiber and leaves its result where it is; false if `until` came first. May suspend.
+    /// Throws coir::cancelled, and std::logic_error as join() does.
+    bool wait(deadline until = {}) {
+        if (!state_)
+            detail::throw_not_joinable();
+        if (state_->finished)
+            return true;
+        detail::wait_record record{detail::wait_kind::join, state_};
+        detail::park_until_end(record, *state_, until);
+        if (record.plainly_notified()) [[likely]] {
+            errno = record.saved_errno;
+            return true;
+        }
+        return detail::end_join(record, *state_);
+    }
+
+    /// Asks the fiber to end: the blocking call it is in, or the next one, throws coir::cancelled, and so does every
+    /// further one (with a std::error_code argument it reports std::errc::operation_canceled instead). Returns at once.
+    /// What a call has already done is not lost: bytes that were read are delivered first.
+    void cancel() noexcept {
+        if (state_)
+            detail::cancel_fiber(*state_);
+    }
+
+    /// Lets the fiber run on without an owner, to its end or the end of the loop. An exception that then leaves its
+    /// function terminates the program, with the fiber's name, and the throw site still on the stack.
+    void detach() {
+        if (!state_)
+            detail::throw_not_joinable();
+        detail::detach_fiber(*std::exchange(state_, nullptr));
+    }
+
+    /// 0 for no fiber.
+    [[nodiscard]] fiber_id id() const noexcept { return state_ ? state_->id : 0; }
+
+    /// Empty for a fiber without a name. Valid until the handle is joined, detached or destroyed.
+    [[nodiscard]] std::string_view name() const noexcept {
+        return state_ && state_->name ? std::string_view{state_->name.get()} : std::string_view{};
+    }
+
+private:
+    template <class Function>
+        requires(std::invocable<std::decay_t<Function>>)
+    friend auto spawn(const fiber_options& options, Function&& function)
+        -> fiber<std::invoke_result_t<std::decay_t<Function>>>;
+
+    explicit fiber(detail::fiber_result<T>* state) noexcept : state_(state) {}
+
+    detail::fiber_result<T>* state_ = nullptr;
+};
+
+/// Makes a fiber that calls `function()`, copied or moved as std::thread does, and returns its owner.
+///
+/// Does not suspend: the new fiber is put at the end of the ready queue and starts when its turn comes. Only inside
+/// coir::run; the fiber stays on the calling thread. Floating-point control words are inherited.
+/// Errors, with nothing started: std::system_error when memory or mappings for a stack are exhausted (it names the
+/// limit), std::invalid_argument for a stack below minimum_stack_size, std::logic_error outside coir::run.
+template <class Function>
+    requires(std::invocable<std::decay_t<Function>>)
+auto spawn(const fiber_options& options, Function&& function) -> fiber<std::invoke_result_t<std::decay_t<Function>>> {
+    using result = std::invoke_result_t<std::decay_t<Function>>;
+    using task = detail::fiber_task<result, std::decay_t<Function>>;
+    auto fresh = std::make_unique<task>(std::forward<Function>(function));
+    detail::spawn_fiber(*fresh, {options.name, options.stack_size});
+    return fiber<result>{fresh.release()};
+}
+
+/// As above, for `function(arguments...)`: the arguments are copied or moved, too; std::ref() passes a reference.
+template <class Function, class First, class... Arguments>
+    requires(std::invocable<std::decay_t<Function>, std::decay_t<First>, std::decay_t<Arguments>...>)
+auto spawn(const fiber_options& options, Function&& function, First&& first, Arguments&&... arguments) {
+    using result = std::invoke_result_t<std::decay_t<Function>, std::decay_t<First>, std::decay_t<Arguments>...>;
+    return spawn(options,
+                 [function = std::decay_t<Function>(std::forward<Function>(function)),
+                  first = std::decay_t<First>(std::forward<First>(first)),
+                  ... arguments = std::decay_t<Arguments>(std::forward<Arguments>(arguments))]() mutable -> result {
+                     return std::invoke(std::move(function), std::move(first), std::move(arguments)...);
+                 });
+}
+
+/// As above, with default options.
+template <class Function, class... Arguments>
+    requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
+auto spawn(Function&& function, Arguments&&... arguments) {
+    return spawn(fiber_options{}, std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+}
+
+} // namespace coir

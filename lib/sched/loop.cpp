@@ -1,0 +1,187 @@
+#include "sched/loop.hpp"
+
+#include "base/diagnostic.hpp"
+#include "context/floating_point.hpp"
+#include "sched/describe.hpp"
+#include "sched/fiber_main.hpp"
+
+#include <atomic>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace coir::detail {
+namespace {
+
+// After this many switches drive() looks at the clock, and when the last look at IO and timers is longer ago than
+// poll_interval, at these. So a fiber that waits for IO while others yield to each other is late by no more than
+// switches_per_slice turns of theirs, and a turn costs a quarter of a nanosecond more.
+constexpr int switches_per_slice = 256;
+constexpr loop_time poll_interval = 50'000;
+
+constexpr std::size_t stacks_trimmed_at_once = 64;
+
+// Ids are handed out to loops in blocks, so that spawning does not contend between threads.
+constexpr std::uint64_t ids_per_block = 1024;
+constinit std::atomic<std::uint64_t> next_block_of_ids{1};
+
+} // namespace
+
+constinit thread_local loop* loop::current_ = nullptr;
+
+loop::loop(loop_driver& driver, const loop_options& options)
+    : exceptions_(thread_exceptions()), driver_(driver), stacks_(options.stack_size),
+      pooled_stacks_(options.pooled_stacks) {
+    if (current_)
+        throw std::logic_error("coir: run() inside run(): this thread already has a loop");
+    current_ = this;
+}
+
+loop::~loop() {
+    current_ = nullptr;
+}
+
+void loop::throw_outside_loop(const char* operation) {
+    throw std::logic_error(std::string{"coir: "} + operation + " was called outside coir::run()");
+}
+
+void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
+    stack_pool& stacks = stacks_.of_size(parameters.stack_size);
+    // A fiber is once in the ready queue and has one timer at most: so neither waking nor parking can fail later.
+    ready_.reserve(fiber_count_ + 1);
+    timers_.reserve(fiber_count_ + 1);
+    if (!parameters.name.empty()) {
+        fiber.name = std::make_unique<char[]>(parameters.name.size() + 1);
+        std::memcpy(fiber.name.get(), parameters.name.data(), parameters.name.size());
+    }
+    stacks.promise();
+    if (next_id_ == last_id_) {
+        next_id_ = next_block_of_ids.fetch_add(ids_per_block, std::memory_order_relaxed);
+        last_id_ = next_id_ + ids_per_block;
+    }
+    fiber.id = next_id_++;
+    fiber.owner = this;
+    fiber.stacks = &stacks;
+    fiber.control_words = current_control_words();
+    fiber.cancel_requested = shutting_down_;
+    fibers_.push_back(fiber);
+    ++fiber_count_;
+    ready_.push(&fiber);
+}
+
+// Gives a spawned fiber its stack. False: it could not have one, and has ended with that as its failure.
+bool loop::start(fiber_base& fiber) noexcept {
+    try {
+        const stack fresh = fiber.stacks->allocate();
+        fiber.stack = fresh.bottom;
+        sanitizer::fresh_stack(fiber, fresh.bottom, fresh.size());
+        fiber.stack_pointer = make_first_frame(fresh.bottom, fresh.top, fiber.control_words, fiber_main, this);
+        return true;
+    } catch (...) {
+        fiber.failure = std::current_exception();
+        if (!fiber.has_handle)
+            report(describe(fiber) + ", which is detached, could not start: no stack");
+        finish(fiber);
+        return false;
+    }
+}
+
+void loop::cancel(fiber_base& fiber) noexcept {
+    if (fiber.finished)
+        return;
+    fiber.cancel_requested = true;
+    // As cancellation_due(), of a fiber that is not running: its exceptions are in its control block.
+    if (fiber.waiting && fiber.cancellation_disabled == 0 && fiber.uncaught_exceptions == 0)
+        wake(*fiber.waiting, wake_reason::cancelled);
+}
+
+void loop::cancel_all() noexcept {
+    shutting_down_ = true;
+    fibers_.for_each([this](fiber_base& fiber) { cancel(fiber); });
+}
+
+// The end of a fiber, except for leaving its stack. Frees it if nobody refers to it.
+void loop::finish(fiber_base& fiber) noexcept {
+    fiber.finished = true;
+    fiber.unlink();
+    --fiber_count_;
+    fiber.stacks->end_promise();
+    while (!fiber.joiners.empty())
+        wake(fiber.joiners.pop_front(), wake_reason::notified);
+    if (&fiber == main_)
+        slice_ = 0; // drive() cancels the others
+    if (!fiber.has_handle)
+        delete &fiber;
+}
+
+// The body of every stack: runs the running fiber, and then, without a switch, fibers that have not started yet and want
+// a stack of this size. Leaves the stack when the next fiber has one of its own.
+void loop::run_fibers() {
+    for (;;) {
+        fiber_base& self = *running_;
+        stack_pool& stacks = *self.stacks;
+        std::byte* const stack = self.stack;
+        run_function(self);
+        exceptions_ = {nullptr, 0}; // whatever it left behind is not the next one's (hazard A3)
+        finish(self);
+
+        fiber_base* heir = ready_.empty() || slice_ <= 0 ? nullptr : ready_.peek(0);
+        if (heir && !heir->stack && heir->stacks == &stacks) {
+            --slice_;
+            running_ = ready_.pop();
+            heir->stack = stack;
+            set_control_words(heir->control_words);
+            continue;
+        }
+        // next() may start a fiber, on another stack than this one: so this one goes back after it.
+        execution& to = next();
+        stacks.deallocate(stack);
+        leave_stack(ended_, to);
+    }
+}
+
+void fiber_main(void* argument) {
+    auto& here = *static_cast<loop*>(argument);
+    sanitizer::after_switch(here.running());
+    here.run_fibers();
+}
+
+void loop::run(fiber_base& main) {
+    main_ = &main;
+    spawn(main, {"main", 0});
+    drive();
+}
+
+// What the thread's own stack does.
+void loop::drive() {
+    while (fiber_count_ > 0) {
+        poll();
+        slice_ = switches_per_slice;
+        if (!ready_.empty())
+            switch_stacks(exceptions_, driving_, next());
+        if (main_->finished && !shutting_down_)
+            cancel_all();
+    }
+}
+
+// Lets the driver look for IO, and waits there if no fiber is ready; then fires timers.
+void loop::poll() {
+    if (ready_.empty()) {
+        // Nothing to do: the moment to tidy up, a little at a time.
+        const bool more = stacks_.trim(pooled_stacks_, stacks_trimmed_at_once);
+        driver_.run_once(more ? without_waiting : timers_.earliest());
+        if (!timers_.empty())
+            fire_timers();
+    } else if (const loop_time now = driver_.now(); now - last_poll_ >= poll_interval) {
+        driver_.run_once(without_waiting);
+        fire_timers();
+    }
+}
+
+void loop::fire_timers() noexcept {
+    last_poll_ = driver_.now();
+    while (wait_record* due = timers_.pop_due(last_poll_))
+        wake(*due, wake_reason::timed_out);
+}
+
+} // namespace coir::detail

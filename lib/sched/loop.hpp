@@ -1,0 +1,224 @@
+#pragma once
+
+#include "base/block_cache.hpp"
+#include "base/ring.hpp"
+#include "context/switch.hpp"
+#include "sched/loop_driver.hpp"
+#include "sched/timer_queue.hpp"
+#include "stack/stack_pools.hpp"
+
+#include <coir/deadline.hpp>
+#include <coir/detail/fiber_base.hpp>
+#include <coir/detail/intrusive_list.hpp>
+#include <coir/detail/wait_record.hpp>
+#include <coir/run.hpp>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+
+/// \file
+/// The scheduler of one thread: ready queue, timers, driver, and the one way to wait.
+///
+/// States of a fiber, and who moves it:
+///
+///     spawned --next()--> running --park()--> parked --wake()--> ready --next()--> running
+///                            |  \--yield()--> ready
+///                            \--its function ends--> finished
+///
+/// A spawned fiber is in the ready queue and has no stack yet; next() gives it one. Parked is: a wait record on the
+/// fiber's own stack, fiber_base::waiting points at it. Ready is: in the ready queue, exactly once.
+///
+/// Switches go from fiber to fiber directly. The thread's own stack, where run() was called, holds drive(): it is
+/// switched to when no fiber is ready, and after a slice of switches so that IO and timers get their turn. It alone
+/// calls the driver; the driver's callbacks only wake. So nothing ever switches from inside a wake, and user code never
+/// runs on the thread's own stack.
+///
+/// Everything here belongs to the loop's thread. Another thread may call driver().notify() only.
+namespace coir::detail {
+
+/// The running fiber has been cancelled and may be told so: not inside an uncancellable scope, and not while an exception
+/// unwinds its stack, when another one out of a destructor would end the program (hazard A5).
+[[nodiscard]] inline bool cancellation_due(const fiber_base& running) noexcept {
+    return running.cancel_requested && running.cancellation_disabled == 0 && std::uncaught_exceptions() == 0;
+}
+
+class loop {
+public:
+    loop(loop_driver& driver, const loop_options& options);
+    ~loop();
+    loop(const loop&) = delete;
+    loop& operator=(const loop&) = delete;
+
+    /// The loop that runs on this thread, or null.
+    [[nodiscard]] static loop* current() noexcept { return current_; }
+    /// The loop whose fiber is calling; std::logic_error naming `operation` if there is none.
+    [[nodiscard, gnu::always_inline]] static loop& of_running_fiber(const char* operation) {
+        loop* here = current_;
+        if (!here || !here->running_) [[unlikely]]
+            throw_outside_loop(operation);
+        return *here;
+    }
+
+    /// Runs `main` and everything spawned meanwhile to the end.
+    void run(fiber_base& main);
+
+    void spawn(fiber_base& fiber, const spawn_parameters& parameters);
+
+    /// Suspends the running fiber until a source claims `record`, and says which. The caller has entered the record
+    /// where its sources look. When wait() returns the record is in none of them.
+    ///
+    /// Without suspending: `cancelled` if the fiber is cancelled already, `timed_out` if `until` is deadline::passed().
+    [[gnu::always_inline]] wake_reason wait(wait_record& record, deadline until) {
+        park(record, until);
+        return end_wait(record);
+    }
+
+    /// The two halves of wait(). Both are inlined, as is all on the way from a blocking call to the switch: a frame that
+    /// returns after the switch costs a misprediction (docs/scheduler.md). Where even one matters, park() is the last
+    /// thing a function does, hence a jump, and its caller ends the wait.
+    [[gnu::always_inline]] void park(wait_record& record, deadline until);
+    [[gnu::always_inline]] wake_reason end_wait(wait_record& record) noexcept;
+
+    /// Claims `record` for `reason` and makes its fiber ready; false if another source was first. Never switches.
+    bool wake(wait_record& record, wake_reason reason) noexcept {
+        if (record.reason != wake_reason::none)
+            return false;
+        record.reason = reason;
+        record.owner->waiting = nullptr;
+        ready_.push(record.owner);
+        return true;
+    }
+
+    /// Puts the running fiber at the end of the ready queue and runs the next. Does not look at cancellation.
+    void yield();
+
+    /// A blocking call has succeeded without waiting. After many in a row the fiber yields here, so that one whose
+    /// calls always succeed does not starve the others (hazard E11). May suspend.
+    [[gnu::always_inline]] void spend(int switches) {
+        slice_ -= switches;
+        if (slice_ < 0) [[unlikely]]
+            yield();
+    }
+
+    void cancel(fiber_base& fiber) noexcept;
+
+    [[nodiscard]] fiber_base& running() const noexcept { return *running_; }
+    [[nodiscard]] loop_driver& driver() const noexcept { return driver_; }
+    [[nodiscard]] block_cache& blocks() noexcept { return blocks_; }
+    [[nodiscard]] std::size_t fiber_count() const noexcept { return fiber_count_; }
+
+private:
+    friend void fiber_main(void* argument);
+
+    [[noreturn]] static void throw_outside_loop(const char* operation);
+
+    [[nodiscard]] execution& next();
+    bool start(fiber_base& fiber) noexcept;
+    void finish(fiber_base& fiber) noexcept;
+    [[noreturn]] void run_fibers();
+    void drive();
+    void poll();
+    void fire_timers() noexcept;
+    void cancel_all() noexcept;
+
+    // A queue this long no longer fits the first-level cache: control blocks and stacks are fetched ahead.
+    static constexpr std::size_t prefetch_control_block = 12;
+    static constexpr std::size_t prefetch_stack = 6;
+
+    static constinit thread_local loop* current_;
+
+    // What a switch touches comes first and fits one cache line.
+    ring<fiber_base> ready_;        // every fiber at most once
+    fiber_base* running_ = nullptr; // null while drive() runs
+    exception_globals& exceptions_; // of the thread
+    int slice_ = 0;                 // switches left before drive() looks at the clock
+    execution driving_;             // the thread's own stack
+
+    loop_driver& driver_;
+    timer_queue timers_;
+    loop_time last_poll_ = 0;
+    stack_pools stacks_;
+    block_cache blocks_;
+    intrusive_list<fiber_base> fibers_; // all that have not finished
+    std::size_t fiber_count_ = 0;
+    std::uint64_t next_id_ = 0;
+    std::uint64_t last_id_ = 0; // of the block of ids this loop has taken
+    execution ended_;           // where the registers of a finished fiber go
+    const fiber_base* main_ = nullptr;
+    std::size_t pooled_stacks_;
+    bool shutting_down_ = false;
+};
+
+/// run_loop() on a driver of the caller's.
+void run_loop_on(loop_driver& driver, fiber_base& main, const loop_options& options);
+
+inline execution& loop::next() {
+    for (;;) {
+        if (ready_.empty() || --slice_ < 0) [[unlikely]] {
+            running_ = nullptr;
+            return driving_;
+        }
+        fiber_base* fiber = ready_.pop();
+        if (ready_.size() > prefetch_control_block) {
+            __builtin_prefetch(ready_.peek(prefetch_control_block));
+            const auto* stack = static_cast<const std::byte*>(ready_.peek(prefetch_stack)->stack_pointer);
+            __builtin_prefetch(stack);
+            __builtin_prefetch(stack + 64);
+        }
+        if (fiber->stack || start(*fiber)) [[likely]] {
+            running_ = fiber;
+            return *fiber;
+        }
+    }
+}
+
+inline void loop::park(wait_record& record, deadline until) {
+    fiber_base& self = *running_;
+    record.owner = &self;
+    record.saved_errno = errno;
+    if (self.cancel_requested && cancellation_due(self)) [[unlikely]] {
+        record.reason = wake_reason::cancelled;
+        return;
+    }
+    if (!until.is_never()) {
+        if (until <= deadline::passed()) {
+            record.reason = wake_reason::timed_out;
+            return;
+        }
+        timers_.arm(record, until.time().time_since_epoch().count());
+    }
+    self.waiting = &record;
+    return switch_stacks(exceptions_, self, next());
+}
+
+inline wake_reason loop::end_wait(wait_record& record) noexcept {
+    errno = record.saved_errno;
+    if (record.timer_index != wait_record::no_timer)
+        timers_.disarm(record);
+    if (record.is_linked())
+        record.unlink();
+    return record.reason;
+}
+
+inline void loop::yield() {
+    fiber_base& self = *running_;
+    ready_.push(&self); // there is room: it was in the queue before
+    switch_stacks(exceptions_, self, next());
+}
+
+/// While it lives the running fiber's blocking calls ignore cancellation; for destructors and other code that must
+/// finish what it has begun.
+class cancellation_disabled_scope {
+public:
+    explicit cancellation_disabled_scope(fiber_base& fiber) noexcept : fiber_(fiber) { ++fiber_.cancellation_disabled; }
+    ~cancellation_disabled_scope() { --fiber_.cancellation_disabled; }
+    cancellation_disabled_scope(const cancellation_disabled_scope&) = delete;
+    cancellation_disabled_scope& operator=(const cancellation_disabled_scope&) = delete;
+
+private:
+    fiber_base& fiber_;
+};
+
+} // namespace coir::detail

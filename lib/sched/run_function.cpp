@@ -1,0 +1,83 @@
+#include "base/diagnostic.hpp"
+#include "sched/describe.hpp"
+#include "sched/fiber_main.hpp"
+#include "sched/loop.hpp"
+
+#include <coir/cancelled.hpp>
+
+#include <cstdlib>
+#include <cxxabi.h>
+#include <exception>
+#include <typeinfo>
+
+/// \file
+/// An exception that leaves a joinable fiber is kept for join(). One that leaves a detached fiber has nobody to go to: the
+/// program terminates, and whoever reads the core wants the stack of the `throw`, which a catch (...) would have unwound
+/// (hazard A6). Whether there is a handle is known only when the exception is thrown.
+///
+/// The unwinder works in two phases: it first searches for a handler, calling the personality routine of each frame, and
+/// unwinds only if it finds one. libstdc++'s personality asks the type_info of the *handler* whether it catches
+/// (type_info::__do_catch). So a handler whose type_info decides at run time is a filter that runs with the throw site
+/// still on the stack. `kept_exception` below is such a type: declared, never defined, its type_info supplied by us.
+
+#if defined(__GLIBCXX__)
+
+namespace coir::detail {
+
+/// Handler type that catches what the running fiber keeps, see above. The virtual function is never defined: with it, the
+/// compiler expects the type_info in the (missing) file that would define it.
+class kept_exception {
+public:
+    virtual ~kept_exception();
+};
+
+namespace {
+
+/// type_info of kept_exception.
+class filter final : public std::type_info {
+public:
+    filter() : std::type_info("N4coir6detail14kept_exceptionE") {}
+    bool __do_catch(const std::type_info* thrown, void** object, unsigned outer) const override;
+};
+
+bool filter::__do_catch(const std::type_info* thrown, void** /*object*/, unsigned /*outer*/) const {
+    const fiber_base& fiber = loop::current()->running();
+    if (fiber.has_handle || *thrown == typeid(cancelled))
+        return true;
+    report(describe(fiber) + ", which is detached, ends by an uncaught exception");
+    return false;
+}
+
+} // namespace
+
+// The symbol the compiler refers to in `catch (kept_exception&)`.
+extern const filter kept_exception_type asm("_ZTIN4coir6detail14kept_exceptionE");
+const filter kept_exception_type;
+
+} // namespace coir::detail
+
+#else
+
+namespace coir::detail {
+namespace {
+
+struct kept_exception {};
+
+} // namespace
+} // namespace coir::detail
+
+#endif
+
+namespace coir::detail {
+
+void run_function(fiber_base& fiber) {
+    try {
+        fiber.call();
+    } catch (kept_exception&) {
+        fiber.failure = std::current_exception();
+    }
+    if (!fiber.has_handle)
+        fiber.discard_result();
+}
+
+} // namespace coir::detail

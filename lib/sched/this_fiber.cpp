@@ -1,0 +1,54 @@
+#include <coir/this_fiber.hpp>
+
+#include "base/throw_cancelled.hpp"
+#include "sched/loop.hpp"
+
+namespace coir::this_fiber {
+
+using detail::loop;
+
+namespace {
+
+// False: cancelled.
+bool sleep(loop& here, deadline until) {
+    detail::wait_record record{detail::wait_kind::sleep, nullptr};
+    if (until <= deadline::passed() && !detail::cancellation_due(here.running())) {
+        here.yield();
+        return true;
+    }
+    return here.wait(record, until) != detail::wake_reason::cancelled;
+}
+
+} // namespace
+
+void yield() {
+    loop& here = loop::of_running_fiber("this_fiber::yield()");
+    if (here.running().cancel_requested && detail::cancellation_due(here.running())) [[unlikely]]
+        detail::throw_cancelled();
+    return here.yield(); // a tail call, as is the switch in it: nothing of ours is left on the stack to return through
+}
+
+void sleep_until(deadline until) {
+    if (!sleep(loop::of_running_fiber("this_fiber::sleep_until()"), until))
+        detail::throw_cancelled();
+}
+
+void sleep_until(deadline until, std::error_code& error) noexcept {
+    const bool slept = sleep(loop::of_running_fiber("this_fiber::sleep_until()"), until);
+    error = slept ? std::error_code{} : std::make_error_code(std::errc::operation_canceled);
+}
+
+fiber_id id() {
+    return loop::of_running_fiber("this_fiber::id()").running().id;
+}
+
+std::string_view name() {
+    const auto& name = loop::of_running_fiber("this_fiber::name()").running().name;
+    return name ? std::string_view{name.get()} : std::string_view{};
+}
+
+bool cancel_requested() {
+    return loop::of_running_fiber("this_fiber::cancel_requested()").running().cancel_requested;
+}
+
+} // namespace coir::this_fiber

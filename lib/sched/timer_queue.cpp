@@ -1,0 +1,81 @@
+#include "sched/timer_queue.hpp"
+
+#include <algorithm>
+
+namespace coir::detail {
+namespace {
+
+constexpr std::size_t children = 4;
+
+constexpr std::size_t parent_of(std::size_t index) {
+    return (index - 1) / children;
+}
+
+constexpr std::size_t first_child_of(std::size_t index) {
+    return index * children + 1;
+}
+
+} // namespace
+
+void timer_queue::arm(wait_record& record, loop_time when) noexcept {
+    heap_.push_back({when, &record});
+    sift_up(heap_.size() - 1, {when, &record});
+}
+
+void timer_queue::disarm(wait_record& record) noexcept {
+    remove(record.timer_index);
+}
+
+wait_record* timer_queue::pop_due(loop_time now) noexcept {
+    if (heap_.empty() || heap_.front().when > now)
+        return nullptr;
+    wait_record* due = heap_.front().record;
+    remove(0);
+    return due;
+}
+
+void timer_queue::remove(std::size_t index) noexcept {
+    heap_[index].record->timer_index = wait_record::no_timer;
+    const entry last = heap_.back();
+    heap_.pop_back();
+    if (index == heap_.size())
+        return;
+    // The last entry fills the gap; it may belong above or below it.
+    if (index > 0 && last.when < heap_[parent_of(index)].when)
+        sift_up(index, last);
+    else
+        sift_down(index, last);
+}
+
+void timer_queue::place(std::size_t index, const entry& value) noexcept {
+    heap_[index] = value;
+    value.record->timer_index = static_cast<std::uint32_t>(index);
+}
+
+void timer_queue::sift_up(std::size_t index, const entry& value) noexcept {
+    while (index > 0 && value.when < heap_[parent_of(index)].when) {
+        place(index, heap_[parent_of(index)]);
+        index = parent_of(index);
+    }
+    place(index, value);
+}
+
+void timer_queue::sift_down(std::size_t index, const entry& value) noexcept {
+    for (;;) {
+        const std::size_t first = first_child_of(index);
+        const std::size_t end = std::min(first + children, heap_.size());
+        if (first >= end)
+            break;
+        std::size_t earliest = first;
+        for (std::size_t child = first + 1; child < end; ++child)
+            if (heap_[child].when < heap_[earliest].when)
+                earliest = child;
+        if (value.when <= heap_[earliest].when)
+            break;
+        place(index, heap_[earliest]);
+        index = earliest;
+    }
+    place(index, value);
+}
+
+} // namespace coir::detail
