@@ -72,8 +72,6 @@ public:
         /// Goes back to whoever resumed this context; returns when it is resumed again.
         /// Throws coir::cancelled when instead the context is being destroyed. Must be called on the context's own stack.
         void suspend() {
-            if (state_.unwinding) [[unlikely]]
-                return detail::suspend_unwinding();
             detail::switch_execution(state_, *std::exchange(state_.resumer, nullptr));
             if (state_.unwinding) [[unlikely]]
                 detail::suspend_unwinding();
@@ -82,8 +80,6 @@ public:
         /// Suspends this context and continues `next` in its place: when `next` suspends, this context's resumer goes
         /// on. One switch instead of two. Throws std::logic_error if `next` cannot be resumed, and as suspend().
         void transfer_to(context& next) {
-            if (state_.unwinding) [[unlikely]]
-                return detail::suspend_unwinding();
             detail::context_state& other = next.resumable();
             other.resumer = std::exchange(state_.resumer, nullptr);
             detail::switch_execution(state_, other);

@@ -81,9 +81,12 @@ void destroy_context(context_state& state) noexcept {
     }
     if (state.started && !state.done) {
         state.unwinding = true;
-        execution here;
-        state.resumer = &here;
-        switch_execution(here, state);
+        // More than once if it swallows the exception and suspends again, or suspends in a destructor on the way.
+        do {
+            execution here;
+            state.resumer = &here;
+            switch_execution(here, state);
+        } while (!state.done);
         if (state.failure && !is_cancellation(state.failure))
             report("a context that was being destroyed ended by another exception than coir::cancelled");
     }

@@ -7,7 +7,7 @@
 namespace coir::detail {
 
 /// switch_stacks() when there are exceptions to move.
-void switch_with_exceptions(execution& from, execution& to);
+[[gnu::noinline, gnu::cold]] void switch_with_exceptions(execution& from, execution& to);
 
 /// Suspends `from`, continues `to`: all that a switch does besides the registers.
 ///

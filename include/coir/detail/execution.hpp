@@ -11,16 +11,16 @@ namespace coir::detail {
 /// While it runs, its registers are in the processor and its exceptions are in the thread's `__cxa_eh_globals`; the
 /// fields below are stale, except that the saved exceptions are zero (see switch_execution()).
 struct execution {
-    /// Handle of the suspended stack. Written by the switch that leaves it, read by the one that comes back.
-    void* stack_pointer = nullptr;
+    /// Handle of the suspended stack. Written by the switch that leaves it, read by the one that comes back; so it needs no
+    /// initial value, and neither does what is there for the sanitizer. A resume() makes one of these each time.
+    void* stack_pointer;
 
     /// What `__cxa_get_globals()` held when the execution was left: exceptions being handled, newest first, and the
     /// number of those thrown and not yet caught. Written and read by switch_execution().
     void* caught_exceptions = nullptr;
     std::size_t uncaught_exceptions = 0;
 
-    /// For AddressSanitizer: the frames it keeps off the stack, and the bounds of the stack. Written before they are read
-    /// (lib/context/sanitizer.hpp), hence not here: a resume() makes one of these each time.
+    /// For AddressSanitizer: the frames it keeps off the stack, and the bounds of the stack.
     void* fake_stack;
     const void* stack_bottom;
     std::size_t stack_size;
