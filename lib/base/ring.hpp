@@ -14,6 +14,10 @@ public:
     [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
     [[nodiscard]] std::size_t size() const noexcept { return tail_ - head_; }
 
+    /// How many elements have ever been pushed and popped.
+    [[nodiscard]] std::size_t pushed() const noexcept { return tail_; }
+    [[nodiscard]] std::size_t popped() const noexcept { return head_; }
+
     /// The element that `ahead` pops will skip. `ahead` must be less than size().
     [[nodiscard]] T* peek(std::size_t ahead) const noexcept { return elements_[(head_ + ahead) & mask_]; }
 
@@ -29,19 +33,16 @@ public:
             return;
         const std::size_t larger = std::bit_ceil(std::max<std::size_t>(count, 64));
         auto elements = std::make_unique<T*[]>(larger);
-        const std::size_t held = size();
-        for (std::size_t i = 0; i < held; ++i)
-            elements[i] = peek(i);
+        for (std::size_t i = head_; i != tail_; ++i)
+            elements[i & (larger - 1)] = elements_[i & mask_];
         elements_ = std::move(elements);
         mask_ = larger - 1;
-        head_ = 0;
-        tail_ = held;
     }
 
 private:
     std::unique_ptr<T*[]> elements_;
     std::size_t mask_ = 0;
-    std::size_t head_ = 0; // counts pops; wraps around with tail_, of which only the difference matters
+    std::size_t head_ = 0; // counts pops
     std::size_t tail_ = 0; // counts pushes
 };
 

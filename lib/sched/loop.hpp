@@ -120,7 +120,7 @@ private:
     [[noreturn]] void run_fibers();
     void drive();
     void poll();
-    void fire_timers() noexcept;
+    void fire_timers(loop_time now) noexcept;
     void cancel_all() noexcept;
 
     // A queue this long no longer fits the first-level cache: control blocks and stacks are fetched ahead.
@@ -138,7 +138,8 @@ private:
 
     loop_driver& driver_;
     timer_queue timers_;
-    loop_time last_poll_ = 0;
+    loop_time last_look_ = 0;   // when drive() looked at the clock while fibers were ready, or later
+    std::size_t round_end_ = 0; // when so many have been popped, all who were ready at the last look at IO have run
     stack_pools stacks_;
     block_cache blocks_;
     intrusive_list<fiber_base> fibers_; // all that have not finished
