@@ -1,0 +1,105 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/export.hpp>
+
+#include <cstddef>
+#include <span>
+#include <system_error>
+
+/// \file
+/// Waiting for, reading and writing file descriptors of any kind: sockets, pipes, terminals, eventfd, timerfd, signalfd,
+/// regular files. Each call looks like the system call of that name on a blocking descriptor, and suspends only the
+/// calling fiber.
+///
+/// Common to all:
+/// - They try the system call first and wait only if it would block. A descriptor need not be in non-blocking mode, and
+///   its mode is not changed.
+/// - Suspension: when the call would block; also, now and then, to let others run when it never does.
+/// - Deadline: std::errc::timed_out. What arrived before is delivered even if the deadline has passed as well.
+/// - Cancellation: throws coir::cancelled before anything has been transferred; with a std::error_code argument reports
+///   std::errc::operation_canceled.
+/// - Errors: the throwing form throws io::transfer_error, which also says how many bytes had been moved; the form with
+///   a std::error_code returns that number. Nothing is lost without a word. A descriptor that is closed, negative, or
+///   closed with io::close() while the call waits: std::errc::bad_file_descriptor.
+/// - Several fibers may use one descriptor at once: readers are served first come, first served, likewise writers.
+/// - Threads: a descriptor that is waited for belongs to the loop that waits. Only inside coir::run
+///   (std::logic_error otherwise).
+/// - EINTR is handled. SIGPIPE is not raised for sockets; pipes raise it as always.
+///
+///     std::array<std::byte, 4096> buffer;
+///     while (std::size_t n = coir::io::read_some(STDIN_FILENO, buffer))
+///         coir::io::write_all(STDOUT_FILENO, std::span{buffer}.first(n));
+namespace coir::io {
+
+/// A transfer that failed, and how far it had got.
+class COIR_EXPORT transfer_error : public std::system_error {
+public:
+    transfer_error(std::error_code error, const char* operation, std::size_t bytes_transferred);
+    ~transfer_error() override;
+
+    /// Bytes that were moved before the error.
+    [[nodiscard]] std::size_t bytes_transferred() const noexcept { return bytes_transferred_; }
+
+private:
+    std::size_t bytes_transferred_;
+};
+
+/// A piece of memory to read into, for readv(). Same layout as the system's `iovec`.
+struct mutable_buffer {
+    void* data;
+    std::size_t size;
+};
+
+/// A piece of memory to write, for writev(). Same layout as the system's `iovec`.
+struct const_buffer {
+    const void* data;
+    std::size_t size;
+};
+
+/// Suspends until a read (accept, …) on `descriptor` would probably not block: there is data, end of file, or an
+/// error. Regular files are always ready. A hint: another reader may be faster.
+COIR_EXPORT void wait_readable(int descriptor, deadline until = {});
+COIR_EXPORT void wait_readable(int descriptor, std::error_code& error, deadline until = {}) noexcept;
+
+/// As wait_readable(), for writing.
+COIR_EXPORT void wait_writable(int descriptor, deadline until = {});
+COIR_EXPORT void wait_writable(int descriptor, std::error_code& error, deadline until = {}) noexcept;
+
+/// Reads what is there, at least one byte; 0 at the end of file (or for an empty buffer).
+COIR_EXPORT std::size_t read_some(int descriptor, std::span<std::byte> buffer, deadline until = {});
+COIR_EXPORT std::size_t read_some(int descriptor, std::span<std::byte> buffer, std::error_code& error,
+                                  deadline until = {}) noexcept;
+
+/// Writes what there is room for, at least one byte (0 for an empty buffer).
+COIR_EXPORT std::size_t write_some(int descriptor, std::span<const std::byte> buffer, deadline until = {});
+COIR_EXPORT std::size_t write_some(int descriptor, std::span<const std::byte> buffer, std::error_code& error,
+                                   deadline until = {}) noexcept;
+
+/// Fills the buffer. Returns less than its size only at the end of file.
+COIR_EXPORT std::size_t read_all(int descriptor, std::span<std::byte> buffer, deadline until = {});
+COIR_EXPORT std::size_t read_all(int descriptor, std::span<std::byte> buffer, std::error_code& error,
+                                 deadline until = {}) noexcept;
+
+/// Writes the whole buffer.
+COIR_EXPORT std::size_t write_all(int descriptor, std::span<const std::byte> buffer, deadline until = {});
+COIR_EXPORT std::size_t write_all(int descriptor, std::span<const std::byte> buffer, std::error_code& error,
+                                  deadline until = {}) noexcept;
+
+/// As read_some(), scattered over several pieces in order.
+COIR_EXPORT std::size_t readv(int descriptor, std::span<const mutable_buffer> buffers, deadline until = {});
+COIR_EXPORT std::size_t readv(int descriptor, std::span<const mutable_buffer> buffers, std::error_code& error,
+                              deadline until = {}) noexcept;
+
+/// Writes all the pieces in order, as one write_all() of their concatenation.
+COIR_EXPORT std::size_t writev(int descriptor, std::span<const const_buffer> buffers, deadline until = {});
+COIR_EXPORT std::size_t writev(int descriptor, std::span<const const_buffer> buffers, std::error_code& error,
+                               deadline until = {}) noexcept;
+
+/// Closes `descriptor` and wakes the fibers of this loop that wait for it: their calls report
+/// std::errc::bad_file_descriptor. Use it, and not ::close(), for a descriptor that others may be waiting for.
+/// Never suspends. Throws std::system_error.
+COIR_EXPORT void close(int descriptor);
+COIR_EXPORT void close(int descriptor, std::error_code& error) noexcept;
+
+} // namespace coir::io

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/descriptor.hpp>
+#include <coir/endpoint.hpp>
+#include <coir/export.hpp>
+#include <coir/tcp_stream.hpp>
+
+#include <cstdint>
+#include <string_view>
+#include <system_error>
+
+namespace coir::net {
+
+/// How a listener is made.
+struct listen_options {
+    /// Connections that the kernel completes and holds before accept() takes them; it caps this at net.core.somaxconn.
+    int backlog = 1024;
+    /// Other sockets may listen on the same endpoint, and the kernel distributes connections (SO_REUSEPORT).
+    bool reuse_port = false;
+};
+
+/// Waits for TCP connections on an address of this machine.
+///
+///     coir::net::tcp_listener server{"127.0.0.1", 8080};
+///     for (;;) {
+///         coir::net::tcp_stream peer = server.accept();
+///         coir::spawn(serve, std::move(peer)).detach();
+///     }
+class COIR_EXPORT tcp_listener {
+public:
+    /// Not listening.
+    tcp_listener() noexcept = default;
+
+    /// Listens; port 0 lets the kernel choose, see local_endpoint(). SO_REUSEADDR is set. Never suspends.
+    /// Throws std::system_error naming the endpoint: std::errc::address_in_use, address_not_available,
+    /// permission_denied, …
+    explicit tcp_listener(const endpoint& local, const listen_options& options = {});
+    tcp_listener(std::string_view address, std::uint16_t port, const listen_options& options = {})
+        : tcp_listener(endpoint{address, port}, options) {}
+
+    [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
+    [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
+    [[nodiscard]] endpoint local_endpoint() const;
+
+    /// The next connection. May suspend; several fibers may accept on one listener.
+    ///
+    /// Connections that died in the queue are skipped. When the process or the system has no descriptor left
+    /// (std::errc::too_many_files_open, too_many_files_open_in_system) or no memory for one, the call first waits, up to
+    /// 100 ms and not beyond `until`, so that a loop which just tries again costs no CPU, and then reports the error:
+    /// the listener remains usable. Also std::errc::timed_out, bad_file_descriptor. Throws coir::cancelled.
+    tcp_stream accept(deadline until = {});
+    /// On an error the returned stream is not connected.
+    tcp_stream accept(std::error_code& error, deadline until = {}) noexcept;
+
+    /// Stops listening; fibers in accept() get std::errc::bad_file_descriptor. Throws std::system_error.
+    void close() { socket_.close(); }
+    void close(std::error_code& error) noexcept { socket_.close(error); }
+
+private:
+    io::descriptor socket_;
+};
+
+} // namespace coir::net

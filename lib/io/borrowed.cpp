@@ -1,0 +1,98 @@
+#include "io/borrowed.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+namespace coir::detail {
+namespace {
+
+bool is_file(int number) noexcept {
+    struct stat file {};
+    if (::fstat(number, &file) == -1)
+        return false;
+    const mode_t type = file.st_mode & S_IFMT;
+    return type == S_IFREG || type == S_IFBLK || type == S_IFDIR;
+}
+
+// How a call that asked not to block, on something that is no socket, can be finished.
+enum class remedy { none, wait, call };
+
+remedy remedy_for(int error, int number, short events) noexcept {
+    switch (error) {
+    case EAGAIN:
+        // Of a file this means that its pages are not in memory: no poll will tell when, the plain call reads them.
+        return is_file(number) ? remedy::call : remedy::wait;
+    case EINVAL:     // signalfd
+    case EOPNOTSUPP: // terminals, many file systems, pipes before Linux 6.4
+    case ENOSYS:
+        // Not possible for this file. When poll says ready the plain call does not block, or only if another process
+        // takes away what is there at just that moment.
+        return is_ready(number, events) ? remedy::call : remedy::wait;
+    default:
+        return remedy::none;
+    }
+}
+
+} // namespace
+
+bool is_ready(int number, short events) noexcept {
+    pollfd asked{number, events, 0};
+    return ::poll(&asked, 1, 0) != 0; // an error: let the real call find it
+}
+
+ssize_t read_borrowed(int number, const iovec* pieces, int count) noexcept {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces);
+    message.msg_iovlen = static_cast<std::size_t>(count);
+    ssize_t moved = ::recvmsg(number, &message, MSG_DONTWAIT);
+    if (moved != -1 || errno != ENOTSOCK)
+        return moved;
+    moved = ::preadv2(number, pieces, count, -1, RWF_NOWAIT);
+    if (moved != -1)
+        return moved;
+    switch (remedy_for(errno, number, POLLIN)) {
+    case remedy::none:
+        return -1;
+    case remedy::wait:
+        errno = EAGAIN;
+        return -1;
+    case remedy::call:
+        break;
+    }
+    return ::readv(number, pieces, count);
+}
+
+ssize_t write_borrowed(int number, const iovec* pieces, int count) noexcept {
+    // Always first as to a socket: the only way without SIGPIPE if it is one.
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces);
+    message.msg_iovlen = static_cast<std::size_t>(count);
+    ssize_t moved = ::sendmsg(number, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (moved != -1 || errno != ENOTSOCK)
+        return moved;
+    moved = ::pwritev2(number, pieces, count, -1, RWF_NOWAIT);
+    if (moved != -1)
+        return moved;
+    const int error = errno;
+    switch (remedy_for(error, number, POLLOUT)) {
+    case remedy::none:
+        errno = error;
+        return -1;
+    case remedy::wait:
+        errno = EAGAIN;
+        return -1;
+    case remedy::call:
+        break;
+    }
+    if (is_file(number))
+        return ::writev(number, pieces, count);
+    // "Ready" promises room for this much only; a longer write would block for the rest.
+    const iovec first{pieces->iov_base, std::min<std::size_t>(pieces->iov_len, PIPE_BUF)};
+    return ::writev(number, &first, 1);
+}
+
+} // namespace coir::detail

@@ -1,0 +1,128 @@
+#include <coir/descriptor.hpp>
+
+#include "io/errors.hpp"
+#include "io/ev_driver.hpp"
+#include "io/ownership.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace coir {
+namespace detail {
+namespace {
+
+// Which one it is, or an errno.
+int find_kind(int number, descriptor_kind& kind) noexcept {
+    struct stat file {};
+    if (::fstat(number, &file) == -1)
+        return errno;
+    switch (file.st_mode & S_IFMT) {
+    case S_IFREG:
+    case S_IFDIR:
+    case S_IFBLK:
+        kind = descriptor_kind::file;
+        return 0;
+    case S_IFIFO:
+        kind = descriptor_kind::pipe;
+        return 0;
+    case S_IFSOCK: {
+        int type = 0;
+        socklen_t size = sizeof type;
+        if (::getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size) == -1)
+            return errno;
+        kind = type == SOCK_STREAM ? descriptor_kind::stream_socket : descriptor_kind::message_socket;
+        return 0;
+    }
+    default:
+        kind = descriptor_kind::other;
+        return 0;
+    }
+}
+
+int adopt(loop& here, int number) noexcept {
+    descriptor_kind kind{};
+    if (const int error = find_kind(number, kind))
+        return error;
+    const int mode = ::fcntl(number, F_GETFL);
+    if (mode == -1)
+        return errno;
+    if (!(mode & O_NONBLOCK) && ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
+        return errno;
+    return descriptors_of(here).adopt(number, kind, descriptor_table::origin::unknown);
+}
+
+// The slot on this thread's loop, or null.
+descriptor_slot* known(int number) noexcept {
+    loop* here = loop::current();
+    return here ? descriptors_of(*here).find(number) : nullptr;
+}
+
+void withdraw(int number) noexcept {
+    if (descriptor_slot* slot = known(number))
+        descriptors_of(*loop::current()).withdraw(*slot);
+}
+
+} // namespace
+
+io::descriptor ownership::adopt_fresh_socket(int number, int& error) noexcept {
+    error =
+        descriptors_of(*loop::current()).adopt(number, descriptor_kind::stream_socket, descriptor_table::origin::fresh);
+    io::descriptor owner;
+    if (error == 0)
+        owner.number_ = number;
+    else
+        ::close(number);
+    return owner;
+}
+
+std::uint32_t ownership::generation(int number) noexcept {
+    const descriptor_slot* slot = known(number);
+    return slot ? slot->generation : 0;
+}
+
+int close_descriptor(int number) noexcept {
+    withdraw(number);
+    // Linux has closed it even if it says EINTR; another attempt could hit somebody else's new file.
+    return ::close(number) == 0 || errno == EINTR ? 0 : errno;
+}
+
+} // namespace detail
+
+namespace io {
+
+descriptor::descriptor(int number) {
+    detail::loop& here = detail::loop::of_running_fiber("io::descriptor");
+    if (const int error = detail::adopt(here, number))
+        throw std::system_error(detail::error_code_of(error), "io::descriptor");
+    number_ = number;
+}
+
+descriptor::~descriptor() {
+    std::error_code ignored;
+    close(ignored);
+}
+
+int descriptor::release() noexcept {
+    if (number_ >= 0)
+        detail::withdraw(number_);
+    return std::exchange(number_, -1);
+}
+
+void descriptor::close() {
+    std::error_code error;
+    close(error);
+    if (error)
+        throw std::system_error(error, "io::descriptor::close");
+}
+
+void descriptor::close(std::error_code& error) noexcept {
+    error.clear();
+    if (number_ >= 0)
+        error = detail::error_code_of(detail::close_descriptor(std::exchange(number_, -1)));
+}
+
+} // namespace io
+} // namespace coir

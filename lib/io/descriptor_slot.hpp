@@ -1,0 +1,80 @@
+#pragma once
+
+#include "io/operation.hpp"
+#include "sched/loop.hpp"
+
+#include <coir/detail/intrusive_list.hpp>
+#include <coir/detail/wait_record.hpp>
+
+#include <cstdint>
+#include <ev.h>
+
+namespace coir::detail {
+
+/// What is known of the number's file. Only of a descriptor we own: a borrowed number may be another file tomorrow.
+enum class descriptor_kind : std::uint8_t {
+    borrowed,       ///< not ours: nothing is known
+    stream_socket,  ///< TCP and the like: a short transfer means there is no more
+    message_socket, ///< each transfer is one message: a short one means nothing
+    pipe,           ///< as a stream, with other system calls
+    file,           ///< regular files, directories, block devices: always ready, never watched (hazard E6)
+    other,          ///< terminals, eventfd, …
+};
+
+/// One direction of a descriptor: who waits for it, and libev's watcher for it. Written on the loop's thread only.
+struct descriptor_side {
+    ev_io watcher;                        ///< must be first: see descriptor_table::on_event()
+    intrusive_list<wait_record> returned; ///< were called and found nothing; they go before the others
+    intrusive_list<wait_record> waiting;  ///< first come, first served
+    std::uint32_t called = 0;             ///< fibers that were notified and have not run since
+
+    /// Somebody is to be served before a newcomer.
+    [[nodiscard]] bool is_awaited() const noexcept { return called != 0 || has_waiters(); }
+    [[nodiscard]] bool has_waiters() const noexcept { return !waiting.empty() || !returned.empty(); }
+
+    /// Wakes the first that has not been woken by something else meanwhile.
+    void call_next(loop& here) noexcept {
+        for (intrusive_list<wait_record>* list : {&returned, &waiting})
+            while (!list->empty())
+                if (here.wake(list->pop_front(), wake_reason::notified)) {
+                    ++called;
+                    return;
+                }
+    }
+
+    void wake_all(loop& here, wake_reason reason) noexcept {
+        for (intrusive_list<wait_record>* list : {&returned, &waiting})
+            while (!list->empty())
+                here.wake(list->pop_front(), reason);
+    }
+};
+
+/// What the loop knows of one descriptor number. Stays where it is; all zero but for the watchers until first used.
+struct descriptor_slot {
+    int number = -1;
+    std::uint32_t generation = 0; ///< changes when the number is closed, given up or adopted anew
+    descriptor_kind kind = descriptor_kind::borrowed;
+    bool drained = false;        ///< owned only: the last read took all there was, so the next waits first
+    bool is_in_kernel = false;   ///< epoll may know the file
+    bool is_fresh = false;       ///< libev will register it even if the events have not changed
+    bool is_changed = false;     ///< in the table's list of changes
+    std::uint8_t registered = 0; ///< events libev has registered: those watched at the last settle()
+    int refused = 0;             ///< errno for waiters that are woken because it cannot be watched
+    int broken = 0;              ///< errno with which an owned connection ended; the kernel reports it once only
+    descriptor_slot* next_change = nullptr;
+    descriptor_side read;
+    descriptor_side write;
+
+    [[nodiscard]] bool is_owned() const noexcept { return kind != descriptor_kind::borrowed; }
+    [[nodiscard]] descriptor_side& side(direction way) noexcept { return way == direction::read ? read : write; }
+    [[nodiscard]] std::uint8_t watched() const noexcept {
+        return static_cast<std::uint8_t>((ev_is_active(&read.watcher) ? EV_READ : 0) |
+                                         (ev_is_active(&write.watcher) ? EV_WRITE : 0));
+    }
+    /// A transfer of less than what was asked for means that the next would block.
+    [[nodiscard]] bool short_means_no_more() const noexcept {
+        return kind == descriptor_kind::stream_socket || kind == descriptor_kind::pipe;
+    }
+};
+
+} // namespace coir::detail

@@ -1,0 +1,115 @@
+#include "io/ev_driver.hpp"
+
+#include <cerrno>
+#include <cstdint>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <system_error>
+#include <time.h>
+#include <unistd.h>
+
+namespace coir::detail {
+namespace {
+
+constexpr loop_time second = 1'000'000'000;
+
+struct ev_loop* make_events() {
+    errno = 0;
+    constexpr unsigned flags = EVFLAG_NOENV;
+    constexpr unsigned backend = EVBACKEND_EPOLL;
+    struct ev_loop* made = ev_loop_new(flags | backend);
+    if (!made)
+        throw std::system_error(errno != 0 ? errno : ENOSYS, std::generic_category(),
+                                "coir: cannot make an event loop");
+    return made;
+}
+
+void drain(int number) noexcept {
+    std::uint64_t count = 0;
+    while (::read(number, &count, sizeof count) == -1 && errno == EINTR) {}
+}
+
+} // namespace
+
+ev_driver::source::source(int made, const char* what) : number(made) {
+    if (number == -1)
+        throw std::system_error(errno, std::generic_category(), what);
+}
+
+ev_driver::source::~source() {
+    ::close(number);
+}
+
+ev_driver::ev_driver()
+    : events_(make_events()), descriptors_(events_.get()),
+      notification_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "coir: cannot make an eventfd"),
+      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "coir: cannot make a timerfd") {
+    // Made now and not when first needed: then there might be no descriptor left.
+    ev_io_init(&notification_.watcher, on_notify, notification_.number, EV_READ);
+    ev_io_init(&timer_.watcher, on_timer, timer_.number, EV_READ);
+    notification_.watcher.data = timer_.watcher.data = this;
+    ev_io_start(events_.get(), &notification_.watcher);
+    ev_io_start(events_.get(), &timer_.watcher);
+}
+
+ev_driver::~ev_driver() = default;
+
+loop_time ev_driver::now() noexcept {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time); // what std::chrono::steady_clock reads
+    return time.tv_sec * second + time.tv_nsec;
+}
+
+void ev_driver::run_once(loop_time until) {
+    const bool woken = descriptors_.settle();
+    if (woken || until == without_waiting) {
+        ev_run(events_.get(), EVRUN_NOWAIT);
+        return;
+    }
+    // A timer that is set for earlier stays: waking once for nothing is cheaper than a system call for each deadline
+    // that has moved on, which is what deadlines of reads do.
+    if (until < armed_)
+        set_timer(until);
+    else if (expired_)
+        drain(timer_.number);
+    expired_ = false;
+    ev_run(events_.get(), EVRUN_ONCE);
+}
+
+void ev_driver::set_timer(loop_time when) noexcept {
+    armed_ = when;
+    // Zero would mean never. Setting also takes back an expiry that nobody has read.
+    const loop_time at = when > 0 ? when : 1;
+    const itimerspec setting{{}, {at / second, at % second}};
+    ::timerfd_settime(timer_.number, TFD_TIMER_ABSTIME, &setting, nullptr);
+}
+
+void ev_driver::on_timer(struct ev_loop*, ev_io* watcher, int) {
+    auto& self = *static_cast<ev_driver*>(watcher->data);
+    // Read later if at all: usually it is set again first.
+    self.armed_ = for_ever;
+    self.expired_ = true;
+}
+
+void ev_driver::notify() noexcept {
+    if (notified_.exchange(true, std::memory_order_acq_rel))
+        return;
+    const int saved = errno;
+    const std::uint64_t one = 1;
+    while (::write(notification_.number, &one, sizeof one) == -1 && errno == EINTR) {}
+    errno = saved;
+}
+
+void ev_driver::on_notify(struct ev_loop*, ev_io* watcher, int) {
+    auto& self = *static_cast<ev_driver*>(watcher->data);
+    drain(self.notification_.number);
+    // After the read: who notifies in between writes nothing, but we are awake, and what it has done before is seen by
+    // who looks after run_once().
+    self.notified_.exchange(false, std::memory_order_acq_rel);
+}
+
+std::unique_ptr<loop_driver> make_default_driver() {
+    return std::make_unique<ev_driver>();
+}
+
+} // namespace coir::detail

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "io/descriptor_table.hpp"
+#include "sched/loop_driver.hpp"
+
+#include <atomic>
+#include <ev.h>
+#include <memory>
+
+namespace coir::detail {
+
+/// The driver of coir::run(): libev on epoll, whatever LIBEV_FLAGS says (hazard E7).
+///
+/// libev's timers are not used: they count whole milliseconds (hazard E4), and the scheduler has its own. A
+/// timerfd wakes the loop for the earliest. While nothing happens libev itself wakes about once a minute.
+///
+/// Descriptors made: libev's epoll, an eventfd, a timerfd; all close-on-exec.
+class ev_driver final : public loop_driver {
+public:
+    /// Throws std::system_error.
+    ev_driver();
+    ~ev_driver() override;
+
+    [[nodiscard]] loop_time now() noexcept override;
+    void run_once(loop_time until) override;
+    void notify() noexcept override;
+
+    [[nodiscard]] descriptor_table& descriptors() noexcept { return descriptors_; }
+    [[nodiscard]] struct ev_loop* events() const noexcept { return events_.get(); }
+
+private:
+    struct destroy_events {
+        void operator()(struct ev_loop* events) const noexcept { ev_loop_destroy(events); }
+    };
+
+    /// A descriptor of the driver's own, with its watcher.
+    struct source {
+        explicit source(int made, const char* what);
+        ~source();
+        source(const source&) = delete;
+        source& operator=(const source&) = delete;
+        int number;
+        ev_io watcher;
+    };
+
+    static void on_notify(struct ev_loop* events, ev_io* watcher, int what);
+    static void on_timer(struct ev_loop* events, ev_io* watcher, int what);
+    void set_timer(loop_time when) noexcept;
+
+    std::unique_ptr<struct ev_loop, destroy_events> events_;
+    descriptor_table descriptors_;
+    source notification_;
+    source timer_;
+    loop_time armed_ = for_ever;        // when the timer will expire
+    bool expired_ = false;              // and it has not been set or read since: still reports itself
+    std::atomic<bool> notified_{false}; // by any thread; the eventfd has been written and not been read yet
+};
+
+/// The descriptors of a loop that runs on an ev_driver; no other has any.
+[[nodiscard]] inline descriptor_table& descriptors_of(loop& here) noexcept {
+    return static_cast<ev_driver&>(here.driver()).descriptors();
+}
+
+} // namespace coir::detail

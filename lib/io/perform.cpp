@@ -1,0 +1,25 @@
+#include "io/perform.hpp"
+
+namespace coir::detail {
+namespace {
+
+// Makes one of the unit "done" of what an operation does.
+struct single_call {
+    operation& work;
+    direction way = work.way;
+    static constexpr bool takes = true;
+
+    static bool is_empty() noexcept { return false; }
+    ssize_t attempt(descriptor_kind, int number) noexcept { return work.attempt(number) ? 1 : -1; }
+    static bool is_short(ssize_t) noexcept { return false; }
+    static bool advance(ssize_t) noexcept { return true; }
+};
+
+} // namespace
+
+outcome perform(loop& here, int number, operation& work, deadline until) noexcept {
+    single_call adapted{work};
+    return perform<single_call>(here, number, adapted, until);
+}
+
+} // namespace coir::detail

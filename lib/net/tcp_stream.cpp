@@ -1,0 +1,112 @@
+#include <coir/tcp_stream.hpp>
+
+#include "base/throw_cancelled.hpp"
+#include "io/errors.hpp"
+#include "io/operation.hpp"
+#include "net/socket.hpp"
+#include "sched/loop.hpp"
+
+#include <cerrno>
+#include <sys/socket.h>
+
+namespace coir {
+namespace detail {
+namespace {
+
+class connecting final : public operation {
+public:
+    explicit connecting(const net::endpoint& remote) noexcept : operation(direction::write), remote_(remote) {}
+
+    bool attempt(int number) noexcept override { return started_ ? has_ended(number) : start(number); }
+
+private:
+    bool start(int number) noexcept {
+        started_ = true;
+        if (::connect(number, static_cast<const sockaddr*>(remote_.native()),
+                      static_cast<socklen_t>(remote_.native_size())) == 0)
+            return true;
+        if (errno == EINPROGRESS || errno == EINTR) // interrupted, it goes on
+            errno = EAGAIN;
+        else if (errno == EAGAIN) // no local port left, which waiting for this socket does not cure
+            errno = EADDRNOTAVAIL;
+        return false;
+    }
+
+    static bool has_ended(int number) noexcept {
+        int error = 0;
+        socklen_t size = sizeof error;
+        if (::getsockopt(number, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
+            return false;
+        if (error != 0) {
+            errno = error;
+            return false;
+        }
+        // No error yet is not success yet: being called is a hint.
+        sockaddr_storage peer{};
+        socklen_t peer_size = sizeof peer;
+        if (::getpeername(number, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0)
+            return true;
+        if (errno == ENOTCONN)
+            errno = EAGAIN;
+        return false;
+    }
+
+    const net::endpoint& remote_;
+    bool started_ = false;
+};
+
+// Errno or was_cancelled; on an error there is no socket.
+int connect(loop& here, const net::endpoint& remote, deadline until, io::descriptor& socket) noexcept {
+    if (cancellation_due(here.running()))
+        return was_cancelled;
+    int error = 0;
+    io::descriptor made = make_tcp_socket(remote, error);
+    if (error != 0)
+        return error;
+    connecting work{remote};
+    error = perform(here, made.get(), work, until).error;
+    if (error == 0)
+        socket = std::move(made);
+    return error;
+}
+
+} // namespace
+} // namespace detail
+
+namespace net {
+
+tcp_stream::tcp_stream(const endpoint& remote, deadline until) {
+    detail::loop& here = detail::loop::of_running_fiber("net::tcp_stream");
+    const int error = detail::connect(here, remote, until, socket_);
+    if (error == detail::was_cancelled)
+        detail::throw_cancelled();
+    if (error != 0)
+        throw std::system_error(detail::error_code_of(error), "connect to " + remote.to_string());
+}
+
+tcp_stream::tcp_stream(const endpoint& remote, std::error_code& error, deadline until) noexcept {
+    detail::loop* here = detail::loop::current();
+    error = detail::error_code_of(here ? detail::connect(*here, remote, until, socket_) : EPERM);
+}
+
+endpoint tcp_stream::local_endpoint() const {
+    return detail::local_endpoint_of(socket_);
+}
+
+endpoint tcp_stream::remote_endpoint() const {
+    return detail::remote_endpoint_of(socket_);
+}
+
+void tcp_stream::shutdown_write() {
+    std::error_code error;
+    shutdown_write(error);
+    if (error)
+        throw std::system_error(error, "net::tcp_stream::shutdown_write");
+}
+
+void tcp_stream::shutdown_write(std::error_code& error) noexcept {
+    error = detail::error_code_of(::shutdown(socket_.get(), SHUT_WR) == 0 ? 0 : errno);
+}
+
+} // namespace net
+} // namespace coir
