@@ -1,0 +1,33 @@
+#pragma once
+
+#include "service.hpp"
+
+#include <coir/endpoint.hpp>
+#include <coir/tcp_listener.hpp>
+
+namespace http_server {
+
+/// The listening side: accepts, gives each connection its fiber, and winds down.
+class server {
+public:
+    /// Listens. Throws std::system_error that says what is wrong with the address.
+    explicit server(service& shared);
+
+    [[nodiscard]] coir::net::endpoint local_endpoint() const { return listener_.local_endpoint(); }
+
+    /// Accepts until stop(), then waits until the answers under way have been sent, for drain_timeout at the most.
+    /// May suspend. Throws coir::cancelled.
+    void run();
+
+    /// Ends run(): no new connections, no further requests. A second call ends the waiting as well. Does not
+    /// suspend.
+    void stop();
+
+private:
+    void welcome(coir::net::tcp_stream stream);
+
+    service& shared_;
+    coir::net::tcp_listener listener_;
+};
+
+} // namespace http_server

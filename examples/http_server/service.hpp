@@ -1,0 +1,34 @@
+#pragma once
+
+#include "exchange.hpp"
+#include "file_store.hpp"
+#include "options.hpp"
+#include "this_second.hpp"
+
+#include <coir/fiber.hpp>
+
+#include <cstdint>
+#include <unordered_set>
+
+namespace http_server {
+
+class connection;
+
+/// What the connections share. They are fibers of one loop, of which one runs at a time: no locks. It must live
+/// longer than the loop, which awaits those fibers that are left when the server gives up on them.
+struct service {
+    /// Throws std::system_error that says what is wrong with the root.
+    explicit service(const options& chosen) : settings(chosen), now(settings), files(settings.root) {}
+
+    const options settings;
+    this_second now;
+    file_store files;
+    exchange_pool exchanges;
+
+    std::unordered_set<connection*> connections; // each enters and leaves by itself
+    std::uint64_t requests = 0;                  // answered since the start
+    bool stopping = false;                       // answer what has begun, and nothing after
+    coir::fiber<void> drain;                     // sleeps until the drain deadline; the last to leave cancels it
+};
+
+} // namespace http_server
