@@ -1,0 +1,32 @@
+#include "echo_servers.hpp"
+
+#include <coir/fiber.hpp>
+#include <coir/io.hpp>
+#include <coir/run.hpp>
+#include <coir/tcp_listener.hpp>
+#include <coir/tcp_stream.hpp>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace {
+
+void echo(coir::net::tcp_stream peer) {
+    std::array<std::byte, echo_buffer_size> buffer; // not initialised: nor are those of the peer
+    while (const std::size_t count = peer.read_some(buffer))
+        peer.write_all(std::span{buffer}.first(count));
+}
+
+} // namespace
+
+void serve_echo_by_coir(int announce) {
+    coir::run([announce] {
+        coir::net::tcp_listener listener{"127.0.0.1", 0};
+        const std::uint16_t port = listener.local_endpoint().port();
+        coir::io::write_all(announce, std::as_bytes(std::span{&port, 1}));
+        for (;;)
+            coir::spawn(echo, listener.accept()).detach();
+    });
+}

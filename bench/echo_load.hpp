@@ -1,0 +1,37 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+/// The load of echo_bench: connections that each have one request under way, send the next one when the answer has
+/// come, and check every byte of it. Cheap for what it does (one read and one write per request, epoll for the batch),
+/// so that the server and not the client is the limit when there are enough connections.
+class echo_load {
+public:
+    static constexpr std::size_t request_size = 64;
+
+    /// Connects. Throws std::system_error.
+    echo_load(std::uint16_t port, std::size_t connections);
+    ~echo_load();
+    echo_load(const echo_load&) = delete;
+    echo_load& operator=(const echo_load&) = delete;
+
+    /// Sends requests for `duration`, waits for the last answers, returns how many there were: nothing is under way
+    /// before and after. Throws std::runtime_error for a wrong answer or none.
+    std::uint64_t run(std::chrono::nanoseconds duration);
+
+private:
+    struct connection {
+        int socket = -1;
+        std::uint64_t number = 0; ///< of the request under way; it is what the request consists of
+    };
+
+    void send(connection& to);
+    void receive(connection& from);
+
+    std::vector<connection> connections_;
+    int epoll_ = -1;
+    std::uint64_t next_number_ = 0;
+};

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks: coir beside its peers, one line per row as it is measured, and all of them into a file.
+
+bench.py --build DIR --out FILE [--only NAME]... [--quick]
+
+docs/benchmarks.md says what each row measures and how. A goal that is missed is a result. A row that cannot be measured
+is an error: the others are measured all the same, and the exit status is 1.
+"""
+import argparse
+import collections
+import json
+import os
+import pathlib
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+root = pathlib.Path(__file__).resolve().parent.parent
+
+# What a row's measurement found. `notes` are for people: lines below the row.
+Result = collections.namedtuple("Result", "coir peer peer_value notes", defaults=([],))
+Row = collections.namedtuple("Row", "name unit better goal measure")
+
+
+class NotMeasured(Exception):
+    pass
+
+
+def output_of(*command):
+    """What the command writes; its complaint, if it fails."""
+    command = [str(word) for word in command]
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise NotMeasured(f"{command[0]}: {error.strerror}") from None
+    try:
+        output, complaints = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        raise NotMeasured(f"{command[0]} did not end") from None
+    finally:
+        if process.poll() is None:  # not kill(): it has servers of its own to stop
+            process.terminate()
+            process.communicate()
+    if process.returncode != 0:
+        complaint = complaints.strip().splitlines() or ["no message"]
+        raise NotMeasured(f"{complaint[-1]} (exit status {process.returncode})")
+    return output
+
+
+def microbenchmark(program):
+    """A row of a Google Benchmark program: all variants NAME/... in one process, their repetitions in random order.
+
+    The medians are compared. Where the peer comes in several variants, the fastest counts."""
+    def measure(name):
+        repetitions, seconds = (9, 0.04) if options.quick else (21, 0.1)
+        # Processor time: unlike the wall clock it stops while another process has the core. These loops never sleep.
+        report = json.loads(output_of(
+            options.build / "bench" / program, f"--benchmark_filter=^{name}/", "--benchmark_format=json",
+            f"--benchmark_repetitions={repetitions}", f"--benchmark_min_time={seconds}",
+            "--benchmark_enable_random_interleaving=true"))
+        samples = collections.defaultdict(list)
+        for run in report["benchmarks"]:
+            if run.get("error_occurred"):
+                raise NotMeasured(f"{run['name']}: {run['error_message']}")
+            if run["run_type"] == "iteration":
+                samples[run["run_name"].partition("/")[2]].append(1e9 / run["items_per_second"])
+        if not samples.get("coir") or len(samples) < 2:
+            raise NotMeasured(f"{program} has no {name}, or no peer for it")
+        medians = {variant: statistics.median(values) for variant, values in samples.items()}
+        coir = medians.pop("coir")
+        peer = min(medians, key=medians.get)
+        others = [f"{value:.1f} ns by {variant}" for variant, value in medians.items() if variant != peer]
+        return Result(coir, peer, medians[peer], others)
+    return measure
+
+
+def middle_pair(peer, output):
+    """From lines `coir peer`, measured in turn: the pair with the median ratio. Between the two halves of a pair the
+    machine has had no time to change its speed. Lines that begin with # are notes."""
+    lines = output.splitlines()
+    pairs = [tuple(map(float, line.split())) for line in lines if not line.startswith("#")]
+    coir, peer_value = sorted(pairs, key=lambda pair: pair[0] / pair[1])[len(pairs) // 2]
+    return Result(coir, peer, peer_value, [line.lstrip("# ") for line in lines if line.startswith("#")])
+
+
+def echo(connections):
+    def measure(_):
+        pairs, seconds = (9, 0.2) if options.quick else (15, 0.5)
+        program = options.build / "bench" / "echo_bench"
+        return middle_pair("raw libev callbacks", output_of(program, connections, pairs, seconds))
+    return measure
+
+
+def http(connections):
+    def measure(_):
+        pairs, seconds = (5, 1) if options.quick else (9, 3)
+        return middle_pair("nginx, one worker", output_of(
+            sys.executable, root / "bench" / "http_rps.py", "--build", options.build, "--connections", connections,
+            "--pairs", pairs, "--seconds", seconds))
+    return measure
+
+
+def park_memory(_):
+    program = options.build / "bench" / "park_memory"
+    coir = statistics.median(int(output_of(program, 100_000)) for _ in range(5))
+    return Result(coir, "one page", 4096)
+
+
+def wake_ups_and_cpu(process):
+    """Voluntary context switches and processor time in ns, of all threads."""
+    switches = cpu = 0
+    for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+        status = dict(line.split(":", 1) for line in (task / "status").read_text().splitlines())
+        switches += int(status["voluntary_ctxt_switches"])
+        cpu += int((task / "schedstat").read_text().split()[0])
+    return switches, cpu
+
+
+def idle_cpu(_):
+    """Five processes side by side, since they are to do nothing. The worst one counts: the goal is a zero."""
+    program = options.build / "bench" / "idle_cpu"
+    processes = []
+    try:
+        for _ in range(5):
+            processes.append(subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        for process in processes:
+            if process.stdout.readline() != "parked\n":
+                raise NotMeasured("idle_cpu did not start")
+        time.sleep(0.5)
+        before = [wake_ups_and_cpu(process) for process in processes]
+        start = time.monotonic()
+        time.sleep(3)
+        seconds = time.monotonic() - start
+        after = [wake_ups_and_cpu(process) for process in processes]
+        for process in processes:
+            process.communicate(timeout=10)
+            if process.returncode != 0:
+                raise NotMeasured(f"idle_cpu ended with status {process.returncode}")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotMeasured(f"idle_cpu: {error}") from None
+    finally:
+        for process in processes:
+            process.kill()
+    wake_ups = max(new[0] - old[0] for old, new in zip(before, after))
+    cpu = max(new[1] - old[1] for old, new in zip(before, after))
+    return Result(wake_ups / seconds, None, None, [f"{cpu / 1e6:.3f} ms of processor time in {seconds:.1f} s"])
+
+
+rows = [
+    Row("switch_fp_equal", "ns", "lower", 0.80, microbenchmark("switch_bench")),
+    Row("switch_fp_differs", "ns", "lower", 0.06, microbenchmark("switch_bench")),
+    Row("yield_2", "ns", "lower", 0.12, microbenchmark("yield_bench")),
+    Row("yield_100", "ns", "lower", 0.20, microbenchmark("yield_bench")),
+    Row("yield_1000", "ns", "lower", 0.22, microbenchmark("yield_bench")),
+    Row("yield_10000", "ns", "lower", 0.20, microbenchmark("yield_bench")),
+    Row("spawn_join", "ns", "lower", 0.12, microbenchmark("spawn_bench")),
+    Row("echo_cpu_1", "us/request", "lower", 1.05, echo(1)),
+    Row("echo_cpu_100", "us/request", "lower", 1.05, echo(100)),
+    Row("echo_cpu_1000", "us/request", "lower", 1.05, echo(1000)),
+    Row("http_rps_100", "requests/s", "higher", 1.1, http(100)),
+    Row("http_rps_1000", "requests/s", "higher", 1.1, http(1000)),
+    Row("park_memory", "bytes/fiber", "lower", 1.15, park_memory),
+    Row("idle_cpu", "wake-ups/s", "lower", 0, idle_cpu),
+]
+
+
+def is_met(row, value):
+    return value <= row.goal if row.better == "lower" else value >= row.goal
+
+
+def shown(value):
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 or value == 0 else f"{value:.3g}"
+
+
+def print_line(name, coir, peer_value, peer, unit, ratio, goal, verdict):
+    line = f"{name:<18}{coir:>9}{peer_value:>9}  {unit:<12}{ratio:>6}{goal:>8}  {verdict:<7} {peer}"
+    print(line.rstrip(), flush=True)
+
+
+def print_result(row, result, ratio):
+    met = is_met(row, result.coir if ratio is None else ratio)
+    print_line(row.name, shown(result.coir), shown(result.peer_value), f"against {result.peer}" if result.peer else "",
+               row.unit, "-" if ratio is None else f"{ratio:.3f}",
+               f"{'<=' if row.better == 'lower' else '>='} {row.goal:g}", "met" if met else "missed")
+    for note in result.notes:
+        print(f"{'':18}{note}", flush=True)
+
+
+def rounded(value):
+    return None if value is None else float(f"{value:.6g}")
+
+
+def measure_all(chosen):
+    """Prints the table; returns it as objects, and the names of the rows that it lacks."""
+    results, failed = [], []
+    print_line("", "coir", "peer", "", "unit", "ratio", "goal", "")
+    for row in chosen:
+        try:
+            result = row.measure(row.name)
+        except NotMeasured as error:
+            print(f"{row.name:<18}NOT MEASURED: {error}", flush=True)
+            failed.append(row.name)
+            continue
+        ratio = None if result.peer_value is None else result.coir / result.peer_value
+        print_result(row, result, ratio)
+        results.append({"name": row.name, "unit": row.unit, "coir": rounded(result.coir), "peer": result.peer,
+                        "peer_value": rounded(result.peer_value), "ratio": rounded(ratio), "goal": row.goal,
+                        "better": row.better})
+    return results, failed
+
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--build", required=True, type=pathlib.Path, help="directory of an optimised build")
+parser.add_argument("--out", required=True, type=pathlib.Path, help="where the results go, as JSON")
+parser.add_argument("--only", action="append", metavar="NAME", choices=[row.name for row in rows],
+                    help=f"measure this row; may be given again: {', '.join(row.name for row in rows)}")
+parser.add_argument("--quick", action="store_true", help="shorter measurements: all of them in under 90 s")
+options = parser.parse_args()
+options.build = options.build.resolve()
+
+# So that `finally` ends what has been started, then too.
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, _: sys.exit(128 + number))
+# A thousand connections and their servers need more than the usual 1024 descriptors.
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+busy = os.getloadavg()[0]
+if busy > 0.5:
+    print(f"note: the load average is {busy:.1f}; while something else runs, only the ratios mean anything")
+results, failed = measure_all([row for row in rows if not options.only or row.name in options.only])
+options.out.parent.mkdir(parents=True, exist_ok=True)
+options.out.write_text(json.dumps(results, indent=2) + "\n")
+print(f"results: {options.out}")
+if failed:
+    sys.exit(f"bench: not measured: {', '.join(failed)}")
