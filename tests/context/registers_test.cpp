@@ -1,0 +1,237 @@
+// What the ABI says a call preserves, a switch preserves: filled in assembler, since a compiler might not use them all.
+
+#include <coir/context.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#if defined(__x86_64__)
+
+// unsigned fill_call_compare(void (*call)(void*), void* argument, std::uint64_t seed)
+//
+// Fills the preserved registers with seed+1, seed+2, ..., calls, and returns a bit for each that has another value then.
+asm(R"(
+        .text
+        .p2align 4
+        .type   fill_call_compare, @function
+fill_call_compare:
+        .cfi_startproc
+        endbr64
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbp, 0
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbx, 0
+        pushq   %r12
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r12, 0
+        pushq   %r13
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r13, 0
+        pushq   %r14
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r14, 0
+        pushq   %r15
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r15, 0
+        pushq   %rdx
+        .cfi_adjust_cfa_offset 8
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        leaq    1(%rdx), %rbx
+        leaq    2(%rdx), %rbp
+        leaq    3(%rdx), %r12
+        leaq    4(%rdx), %r13
+        leaq    5(%rdx), %r14
+        leaq    6(%rdx), %r15
+        call    *%rax
+        popq    %rdx
+        .cfi_adjust_cfa_offset -8
+        subq    %rdx, %rbx
+        subq    %rdx, %rbp
+        subq    %rdx, %r12
+        subq    %rdx, %r13
+        subq    %rdx, %r14
+        subq    %rdx, %r15
+        xorl    %eax, %eax
+        xorl    %ecx, %ecx
+        cmpq    $1, %rbx
+        setne   %al
+        cmpq    $2, %rbp
+        setne   %cl
+        leal    (%rcx, %rax, 2), %eax
+        cmpq    $3, %r12
+        setne   %cl
+        leal    (%rcx, %rax, 2), %eax
+        cmpq    $4, %r13
+        setne   %cl
+        leal    (%rcx, %rax, 2), %eax
+        cmpq    $5, %r14
+        setne   %cl
+        leal    (%rcx, %rax, 2), %eax
+        cmpq    $6, %r15
+        setne   %cl
+        leal    (%rcx, %rax, 2), %eax
+        popq    %r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r15
+        popq    %r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r14
+        popq    %r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r13
+        popq    %r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r12
+        popq    %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbx
+        popq    %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbp
+        ret
+        .cfi_endproc
+        .size   fill_call_compare, .-fill_call_compare
+)");
+
+extern "C" unsigned fill_call_compare(void (*call)(void*), void* argument, std::uint64_t seed);
+
+#endif
+
+namespace {
+
+using coir::context;
+
+#if defined(__x86_64__)
+
+void suspend(void* self) {
+    static_cast<context::self*>(self)->suspend();
+}
+
+void resume(void* other) {
+    static_cast<context*>(other)->resume();
+}
+
+TEST(registers, are_preserved_across_suspend_and_resume) {
+    unsigned lost_inside = 0;
+    context inside{[&](context::self& self) {
+        for (std::uint64_t i = 0; i < 100; ++i)
+            lost_inside |= fill_call_compare(suspend, &self, 0xAAAA'0000'0000'0000 + i * 1000);
+    }};
+    unsigned lost_outside = 0;
+    for (std::uint64_t i = 0; !inside.done(); ++i)
+        lost_outside |= fill_call_compare(resume, &inside, 0x5555'0000'0000'0000 + i * 1000);
+    EXPECT_EQ(lost_inside, 0U);
+    EXPECT_EQ(lost_outside, 0U);
+}
+
+TEST(registers, are_preserved_when_many_contexts_take_turns) {
+    unsigned lost = 0;
+    std::vector<context> contexts;
+    for (std::uint64_t i = 0; i < 20; ++i)
+        contexts.emplace_back([&lost, i](context::self& self) {
+            for (std::uint64_t turn = 0; turn < 10 + i; ++turn)
+                lost |= fill_call_compare(suspend, &self, (i + 1) << 40 | turn << 8);
+        });
+    for (bool more = true; more;) {
+        more = false;
+        for (context& each : contexts)
+            more |= !each.done() && each.resume();
+    }
+    EXPECT_EQ(lost, 0U);
+}
+
+TEST(registers, direction_flag_is_clear_on_a_fresh_stack) {
+    std::uint64_t flags = ~0ULL;
+    context inside{[&](context::self& /*self*/) { asm volatile("pushfq\n\tpopq %0" : "=r"(flags)); }};
+    inside.resume();
+    EXPECT_EQ(flags >> 10 & 1, 0U);
+}
+
+[[gnu::noinline]] bool can_spill_vectors() {
+    alignas(16) std::array<char, 16> spilled{};
+    asm volatile("movaps %%xmm0, %0" : "=m"(spilled)); // faults on an address that is not aligned
+    return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) % 16 == 0;
+}
+
+TEST(registers, stack_pointer_is_aligned_as_before_any_call) {
+    for (int i = 0; i < 32; ++i) { // tops differ
+        bool aligned = false;
+        context inside{[&](context::self& self) {
+            aligned = can_spill_vectors();
+            self.suspend();
+            aligned = aligned && can_spill_vectors();
+        }};
+        inside.resume();
+        inside.resume();
+        EXPECT_TRUE(aligned);
+    }
+}
+
+// A leaf function keeps locals in the 128 bytes below its stack pointer; whoever interrupts it stays away from there.
+[[gnu::noinline]] std::uint64_t sum_in_red_zone(std::uint64_t seed) {
+    std::uint64_t sum = 0;
+    asm volatile("movq %1, -8(%%rsp)\n\t"
+                 "movq %1, -64(%%rsp)\n\t"
+                 "movq %1, -128(%%rsp)\n\t"
+                 "movq -8(%%rsp), %0\n\t"
+                 "addq -64(%%rsp), %0\n\t"
+                 "addq -128(%%rsp), %0"
+                 : "=&r"(sum)
+                 : "r"(seed)
+                 : "memory");
+    return sum;
+}
+
+TEST(registers, red_zone_of_a_leaf_function_is_its_own) {
+    std::uint64_t sum = 0;
+    context inside{[&](context::self& self) {
+        for (std::uint64_t i = 0; i < 10; ++i) {
+            sum += sum_in_red_zone(i);
+            self.suspend();
+        }
+    }};
+    while (inside.resume())
+        EXPECT_EQ(sum_in_red_zone(7), 21U);
+    EXPECT_EQ(sum, 135U);
+}
+
+#endif
+
+// Whatever the compiler keeps in which register, or on the stack: values come back.
+TEST(registers, local_values_are_preserved_in_vectors_and_integers) {
+    bool right = true;
+    context inside{[&](context::self& self) {
+        std::array<double, 12> reals{};
+        std::array<std::uint64_t, 12> integers{};
+        for (std::size_t i = 0; i < reals.size(); ++i) {
+            reals[i] = static_cast<double>(i) + 0.5;
+            integers[i] = i * 0x0101'0101'0101'0101;
+        }
+        for (int turn = 0; turn < 10; ++turn) {
+            self.suspend();
+            for (std::size_t i = 0; i < reals.size(); ++i) {
+                right = right && reals[i] == static_cast<double>(i) + 0.5 + turn;
+                right = right && integers[i] == i * 0x0101'0101'0101'0101 + static_cast<std::uint64_t>(turn);
+                reals[i] += 1;
+                integers[i] += 1;
+            }
+        }
+    }};
+    double outside = 1;
+    int turns = 0;
+    while (inside.resume()) {
+        outside *= 1.5;
+        ++turns;
+    }
+    EXPECT_TRUE(right);
+    EXPECT_EQ(turns, 10);
+    EXPECT_EQ(outside, 57.6650390625);
+}
+
+} // namespace

@@ -1,0 +1,272 @@
+// Numbers that are not open, not any more, or another file by now. libev would abort on some of them (hazards E1, E2, E3).
+#include "io/descriptors.hpp"
+
+#include <coir/coir.hpp>
+
+#include <chrono>
+#include <climits>
+#include <optional>
+#include <random>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <vector>
+
+namespace coir::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+using bad_descriptor = descriptors;
+
+std::array<std::byte, 16> buffer;
+
+// All that can be done with a number.
+void expect_bad(int number) {
+    const auto bad = std::errc::bad_file_descriptor;
+    const std::array<io::mutable_buffer, 1> into{{{buffer.data(), buffer.size()}}};
+    const std::array<io::const_buffer, 1> from{{{buffer.data(), buffer.size()}}};
+    EXPECT_EQ(thrown_by([&] { io::wait_readable(number); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::wait_writable(number); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::read_some(number, buffer); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::read_all(number, buffer); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::write_some(number, buffer); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::write_all(number, buffer); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::readv(number, into); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::writev(number, from); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::close(number); }), bad) << number;
+    EXPECT_EQ(thrown_by([&] { io::descriptor{number}; }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::wait_readable(number, error, 5s); }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::wait_writable(number, error, 5s); }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::read_some(number, buffer, error, 5s); }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::read_all(number, buffer, error, 5s); }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::write_some(number, buffer, error, 5s); }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::write_all(number, buffer, error, 5s); }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::readv(number, into, error, 5s); }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::writev(number, from, error, 5s); }), bad) << number;
+    EXPECT_EQ(error_of([&](auto& error) { io::close(number, error); }), bad) << number;
+}
+
+TEST_F(bad_descriptor, closed_negative_and_absurd_numbers) {
+    coir::run([] {
+        const int closed = make_pipe().read.get(); // closed by now
+        for (const int number : {-1, -2, INT_MIN, INT_MAX, 1'000'000, closed})
+            expect_bad(number);
+    });
+}
+
+TEST_F(bad_descriptor, wrong_direction) {
+    coir::run([] {
+        const ends made = make_pipe();
+        EXPECT_EQ(thrown_by([&] { io::write_some(made.read.get(), buffer); }), std::errc::bad_file_descriptor);
+        EXPECT_EQ(thrown_by([&] { io::read_some(made.write.get(), buffer); }), std::errc::bad_file_descriptor);
+    });
+}
+
+// Closed by code that does not know us, after the wait has begun and before libev sees the number.
+TEST_F(bad_descriptor, closed_by_others_before_the_loop_looks) {
+    for (const bool owned : {false, true})
+        coir::run([owned] {
+            ends made = make_pipe();
+            const int number = made.read.take();
+            std::optional<io::descriptor> owner;
+            if (owned)
+                owner.emplace(number);
+            auto reader =
+                spawn([number] { return error_of([&](auto& error) { io::read_some(number, buffer, error); }); });
+            auto waiter = spawn([number] { return error_of([&](auto& error) { io::wait_readable(number, error); }); });
+            auto closer = spawn([number] { ::syscall(SYS_close, number); });
+            closer.join();
+            EXPECT_EQ(reader.join(), std::errc::bad_file_descriptor);
+            EXPECT_EQ(waiter.join(), std::errc::bad_file_descriptor);
+            std::error_code ignored;
+            if (owner)
+                owner->close(ignored);
+        });
+}
+
+// And after that. Nobody can know; but nothing breaks, and the deadline still comes.
+TEST_F(bad_descriptor, closed_by_others_while_registered) {
+    for (const bool owned : {false, true})
+        coir::run([owned] {
+            ends made = make_sockets();
+            const int number = made.read.take();
+            std::optional<io::descriptor> owner;
+            if (owned)
+                owner.emplace(number);
+            auto reader =
+                spawn([number] { return error_of([&](auto& error) { io::read_some(number, buffer, error, 20ms); }); });
+            this_fiber::sleep_for(1ms);
+            ::syscall(SYS_close, number);
+            // The other direction makes libev register the number again.
+            EXPECT_EQ(error_of([&](auto& error) { io::wait_writable(number, error, 5s); }),
+                      std::errc::bad_file_descriptor);
+            EXPECT_NE(reader.join(), std::error_code{});
+            std::error_code ignored;
+            if (owner)
+                owner->close(ignored);
+        });
+}
+
+// A duplicate keeps the closed file in epoll: its events make libev build a new epoll and register everything again,
+// also what has been closed since (hazard E3).
+TEST_F(bad_descriptor, rebuilt_epoll_with_closed_numbers) {
+    coir::run([] {
+        ends ghost = make_pipe();
+        ends gone = make_pipe();
+        ends alive = make_pipe();
+        const raw duplicate{::dup(ghost.read.get())};
+        const auto wait_for = [](int number) {
+            return spawn([number] { return error_of([&](auto& error) { io::read_some(number, buffer, error, 5s); }); });
+        };
+        auto ghost_reader = wait_for(ghost.read.get());
+        auto gone_reader = wait_for(gone.read.get());
+        auto alive_reader = wait_for(alive.read.get());
+        this_fiber::sleep_for(1ms);
+        const int number = ghost.read.get();
+        ::syscall(SYS_close, ghost.read.take());
+        ::syscall(SYS_close, gone.read.take());
+        // The number again, for another file, so that libev notices: the events are of an older registration.
+        raw other{::eventfd(0, EFD_CLOEXEC)};
+        if (other.get() != number) {
+            ASSERT_EQ(::dup3(other.get(), number, O_CLOEXEC), number);
+            other.reset(number);
+        }
+        EXPECT_EQ(error_of([&](auto& error) { io::wait_readable(number, error, 1ms); }), std::errc::timed_out);
+        ASSERT_EQ(::write(ghost.write.get(), "x", 1), 1);
+        EXPECT_EQ(gone_reader.join(), std::errc::bad_file_descriptor);
+        ASSERT_EQ(::write(alive.write.get(), "x", 1), 1);
+        EXPECT_EQ(alive_reader.join(), std::error_code{});
+        ghost_reader.cancel();
+        EXPECT_EQ(ghost_reader.join(), std::errc::operation_canceled);
+    });
+}
+
+// A number that is closed and opened again between two waits, with ::close and without the loop in between: epoll knows
+// nothing of the new file (hazard E2).
+TEST_F(bad_descriptor, reopened_number_is_registered_anew) {
+    coir::run([] {
+        for (int i = 0; i < 100; ++i) {
+            ends first = make_pipe();
+            const int number = first.read.get();
+            EXPECT_EQ(error_of([&](auto& error) { io::read_some(number, buffer, error, 100us); }),
+                      std::errc::timed_out);
+            const bool by_dup = i % 2 == 0;
+            ends second = make_pipe();
+            if (!by_dup)
+                first.read.reset();
+            ASSERT_EQ(::dup3(second.read.get(), number, O_CLOEXEC), number);
+            if (!by_dup)
+                first.read.reset(number);
+            auto writer = spawn([&] { EXPECT_EQ(::write(second.write.get(), "x", 1), 1); });
+            EXPECT_EQ(io::read_some(number, buffer, 5s), 1U);
+            writer.join();
+        }
+    });
+}
+
+// An owned number is closed and opened again behind the owner's back, and then adopted by another.
+TEST_F(bad_descriptor, owned_number_is_adopted_again) {
+    coir::run([] {
+        ends first = make_sockets();
+        const int number = first.read.take();
+        io::descriptor owner{number};
+        auto stale = spawn([&] { return error_of([&](auto& error) { owner.read_some(buffer, error, 5s); }); });
+        this_fiber::sleep_for(1ms);
+        ends second = make_sockets();
+        ASSERT_EQ(::dup3(second.read.get(), number, O_CLOEXEC), number);
+        io::descriptor again{number};
+        EXPECT_EQ(stale.join(), std::errc::bad_file_descriptor);
+        auto writer = spawn([&] { EXPECT_EQ(::write(second.write.get(), "abc", 3), 3); });
+        EXPECT_EQ(again.read_some(buffer, 5s), 3U);
+        writer.join();
+        EXPECT_EQ(owner.release(), number);
+    });
+}
+
+// epoll refuses itself, circles, and deep nesting; libev aborts when it does.
+TEST_F(bad_descriptor, epoll_that_cannot_be_watched) {
+    coir::run([] {
+        // The loop's own: the first epoll this process has.
+        for (int number = 3; number < 10; ++number) {
+            std::array<char, 64> target{};
+            const std::string link = "/proc/self/fd/" + std::to_string(number);
+            if (::readlink(link.c_str(), target.data(), target.size() - 1) > 0 &&
+                std::string_view{target.data()} == "anon_inode:[eventpoll]") {
+                EXPECT_EQ(error_of([&](auto& error) { io::wait_readable(number, error, 5s); }),
+                          std::errc::invalid_argument);
+            }
+        }
+        // A chain of six.
+        std::vector<raw> chain;
+        for (int i = 0; i < 6; ++i) {
+            chain.emplace_back(::epoll_create1(EPOLL_CLOEXEC));
+            epoll_event event{EPOLLIN, {}};
+            if (i > 0) {
+                ::epoll_ctl(chain[static_cast<std::size_t>(i)].get(), EPOLL_CTL_ADD,
+                            chain[static_cast<std::size_t>(i - 1)].get(), &event);
+            }
+        }
+        const auto error = error_of([&](auto& error) { io::wait_readable(chain.back().get(), error, 1ms); });
+        EXPECT_TRUE(error == std::errc::invalid_argument || error == std::errc::timed_out) << error;
+    });
+}
+
+TEST_F(bad_descriptor, epoll_that_can) {
+    coir::run([] {
+        const raw inner{::epoll_create1(EPOLL_CLOEXEC)};
+        const raw event{::eventfd(0, EFD_CLOEXEC)};
+        epoll_event wanted{EPOLLIN, {}};
+        ASSERT_EQ(::epoll_ctl(inner.get(), EPOLL_CTL_ADD, event.get(), &wanted), 0);
+        auto waiter = spawn([&] { io::wait_readable(inner.get(), 5s); });
+        this_fiber::sleep_for(1ms);
+        EXPECT_EQ(::eventfd_write(event.get(), 1), 0);
+        waiter.join();
+    });
+}
+
+// Numbers come and go under fibers that wait for them; only io::close is used. Each fiber sees its own file or EBADF.
+TEST_F(bad_descriptor, random_opening_closing_and_waiting) {
+    coir::run([] {
+        std::mt19937 random{1};
+        int got = 0;
+        int refused = 0;
+        for (int round = 0; round < 2'000; ++round) {
+            ends made = random() % 2 ? make_pipe() : make_sockets();
+            const char mark = static_cast<char>('a' + round % 26);
+            const int number = made.read.take();
+            auto reader = spawn([number, mark, &got, &refused] {
+                std::array<std::byte, 1> byte{};
+                std::error_code error;
+                if (io::read_some(number, byte, error, 5s) == 1) {
+                    EXPECT_EQ(static_cast<char>(byte[0]), mark);
+                    ++got;
+                } else {
+                    EXPECT_EQ(error, std::errc::bad_file_descriptor);
+                    ++refused;
+                }
+            });
+            const bool owned = random() % 2;
+            std::optional<io::descriptor> owner;
+            if (owned)
+                owner.emplace(number);
+            for (unsigned pause = random() % 3; pause > 0; --pause)
+                pause == 1 ? this_fiber::sleep_for(20us) : this_fiber::yield();
+            if (random() % 2) {
+                EXPECT_EQ(::write(made.write.get(), &mark, 1), 1);
+            }
+            for (unsigned pause = random() % 3; pause > 0; --pause)
+                pause == 1 ? this_fiber::sleep_for(20us) : this_fiber::yield();
+            if (owned)
+                owner->close();
+            else
+                io::close(number);
+            reader.join();
+        }
+        EXPECT_GT(got, 100);
+        EXPECT_GT(refused, 100);
+    });
+}
+
+} // namespace
+} // namespace coir::test

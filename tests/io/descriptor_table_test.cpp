@@ -1,0 +1,365 @@
+// What the protocol of the descriptor table promises: system calls that are not made, wake-ups that are not lost.
+#include "io/descriptor_table.hpp"
+
+#include "io/descriptors.hpp"
+#include "io/ev_driver.hpp"
+
+#include <coir/coir.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <optional>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <thread>
+#include <vector>
+
+namespace {
+
+// Counts the calls that libev and coir make: a function in the program comes before the C library's.
+std::atomic<int> registrations;
+std::atomic<int> polls;
+std::atomic<int> transfers;
+
+} // namespace
+
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
+extern "C" int epoll_ctl(int epoll, int operation, int number, epoll_event* event) noexcept {
+    ++registrations;
+    return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, number, event));
+}
+
+extern "C" int epoll_wait(int epoll, epoll_event* events, int size, int timeout) {
+    ++polls;
+    return static_cast<int>(::syscall(SYS_epoll_pwait, epoll, events, size, timeout, nullptr, 8));
+}
+
+extern "C" ssize_t recv(int number, void* data, size_t size, int flags) {
+    ++transfers;
+    return ::syscall(SYS_recvfrom, number, data, size, flags, nullptr, nullptr);
+}
+
+extern "C" ssize_t send(int number, const void* data, size_t size, int flags) {
+    ++transfers;
+    return ::syscall(SYS_sendto, number, data, size, flags, nullptr, 0);
+}
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
+
+namespace coir::test {
+namespace {
+
+using namespace std::chrono_literals;
+using detail::loop;
+using detail::wake_reason;
+
+class table : public descriptors {
+protected:
+    void SetUp() override {
+        descriptors::SetUp();
+        registrations = polls = transfers = 0;
+    }
+};
+
+std::array<std::byte, 16> buffer;
+
+// One read and one write for a request, and the registration stays (hazard E12).
+TEST_F(table, echo_needs_two_transfers_and_no_registration) {
+    constexpr int rounds = 2'000;
+    coir::run([] {
+        ends made = make_sockets();
+        io::descriptor server{made.read.take()};
+        io::descriptor client{made.write.take()};
+        auto echo = spawn([&] {
+            std::array<std::byte, 64> request{};
+            while (const std::size_t n = server.read_some(request))
+                server.write_all(std::span{request}.first(n));
+        });
+        for (int i = 0; i < rounds; ++i) {
+            client.write_all(buffer);
+            client.read_some(std::as_writable_bytes(std::span{buffer}));
+            // Asked for 16, got 16: there may be more, so each read of the client but the first finds nothing first.
+        }
+        EXPECT_GE(registrations, 2);
+        EXPECT_LE(registrations, 10);
+        EXPECT_GE(transfers, rounds * 4);
+        EXPECT_LE(transfers, rounds * 5 + 10);
+        client.close();
+        echo.join();
+    });
+}
+
+// The same with deadlines: a timer for each wait, but no system call for it.
+TEST_F(table, moving_deadlines_cost_no_system_call) {
+    coir::run([] {
+        ends made = make_sockets();
+        io::descriptor server{made.read.take()};
+        io::descriptor client{made.write.take()};
+        auto echo = spawn([&] {
+            std::array<std::byte, 64> request{};
+            while (const std::size_t n = server.read_some(request, 10s))
+                server.write_all(std::span{request}.first(n), 10s);
+        });
+        std::array<std::byte, 64> answer{};
+        for (int i = 0; i < 1'000; ++i) {
+            client.write_all(buffer, 10s);
+            client.read_some(answer, 10s);
+        }
+        EXPECT_LE(registrations, 10);
+        EXPECT_LE(transfers, 4 * 1'000 + 10) << "a short read is followed by no read that fails";
+        client.close();
+        echo.join();
+    });
+}
+
+// A writer that waits often: armed and disarmed between two polls, libev does not go to epoll.
+TEST_F(table, writing_much_registers_once_for_each_start_and_end) {
+    coir::run([] {
+        ends made = make_sockets();
+        io::descriptor out{made.read.take()};
+        io::descriptor in{made.write.take()};
+        std::vector<std::byte> much(5'000'000);
+        auto writer = spawn([&] { out.write_all(much); });
+        std::vector<std::byte> got(much.size());
+        in.read_all(got);
+        writer.join();
+        EXPECT_GT(polls, 10);
+        EXPECT_LT(registrations, polls / 2 + 10);
+    });
+}
+
+TEST_F(table, data_that_nobody_reads_costs_nothing) {
+    coir::run([] {
+        std::vector<io::descriptor> idle;
+        std::vector<raw> peers;
+        for (int i = 0; i < 100; ++i) {
+            ends made = make_sockets();
+            idle.emplace_back(made.read.take());
+            EXPECT_EQ(::write(made.write.get(), "xy", 2), 2);
+            // So that it stays registered.
+            idle.back().read_some(std::span{buffer}.first(1));
+            EXPECT_EQ(error_of([&](auto& error) { idle.back().read_all(std::span{buffer}, error, 1us); }),
+                      std::errc::timed_out);
+            EXPECT_EQ(::write(made.write.get(), "z", 1), 1);
+            peers.push_back(std::move(made.write));
+        }
+        this_fiber::sleep_for(1ms);
+        polls = 0;
+        const std::clock_t before = std::clock();
+        this_fiber::sleep_for(100ms);
+        EXPECT_LE(polls, 5);
+        EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 20);
+        for (const io::descriptor& each : idle)
+            EXPECT_EQ(io::read_some(each.get(), buffer, 1s), 1U) << "and it is still there";
+    });
+}
+
+// Ready, timed out and cancelled before the fiber runs, in every order (hazard F7). The first claims; data that came in time
+// is delivered unless it was cancelled, and else stays where it is.
+TEST_F(table, three_wake_ups_in_every_order) {
+    std::string order = "crt"; // cancelled, ready, timed out
+    do {
+        for (const bool owned : {false, true})
+            coir::run([&] {
+                ends made = make_sockets();
+                const int number = made.read.get();
+                std::optional<io::descriptor> owner;
+                if (owned)
+                    owner.emplace(made.read.take());
+                loop& here = *loop::current();
+                detail::fiber_base* self = nullptr;
+                int ends_of_wait = 0;
+                std::error_code error;
+                auto reader = spawn([&] {
+                    self = &here.running();
+                    io::read_some(number, buffer, error, 1h);
+                    ++ends_of_wait;
+                });
+                this_fiber::sleep_for(100us);
+                detail::wait_record& record = *self->waiting;
+                for (const char event : order) {
+                    if (event == 'c')
+                        reader.cancel();
+                    else if (event == 't')
+                        here.wake(record, wake_reason::timed_out);
+                    else {
+                        ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
+                        here.driver().run_once(detail::without_waiting);
+                    }
+                }
+                reader.join();
+                EXPECT_EQ(ends_of_wait, 1);
+                EXPECT_EQ(error, order[0] == 'c' ? make_error_code(std::errc::operation_canceled) : std::error_code{})
+                    << order;
+                EXPECT_EQ(io::read_some(number, buffer, error, deadline::passed()), order[0] == 'c' ? 1U : 0U) << order;
+            });
+    } while (std::next_permutation(order.begin(), order.end()));
+}
+
+// As above with a second reader behind: what the first does not take, the second gets.
+TEST_F(table, what_a_claimed_waiter_leaves_the_next_gets) {
+    std::string order = "crt";
+    do {
+        coir::run([&] {
+            ends made = make_sockets();
+            const int number = made.read.get();
+            loop& here = *loop::current();
+            detail::fiber_base* self = nullptr;
+            std::size_t got = 0;
+            auto first = spawn([&] {
+                self = &here.running();
+                std::error_code error;
+                got += io::read_some(number, buffer, error, 1h);
+            });
+            auto second = spawn([&] {
+                std::error_code error;
+                got += io::read_some(number, buffer, error, 1h);
+            });
+            this_fiber::sleep_for(100us);
+            detail::wait_record& record = *self->waiting;
+            for (const char event : order) {
+                if (event == 'c')
+                    first.cancel();
+                else if (event == 't')
+                    here.wake(record, wake_reason::timed_out);
+                else {
+                    ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
+                    here.driver().run_once(detail::without_waiting);
+                }
+            }
+            first.join();
+            ASSERT_EQ(::write(made.write.get(), "y", 1), 1);
+            second.join();
+            std::error_code error;
+            got += io::read_some(number, buffer, error, deadline::passed());
+            EXPECT_EQ(got, 2U) << order;
+        });
+    } while (std::next_permutation(order.begin(), order.end()));
+}
+
+// Called, but before the fiber runs the number is closed and means another file: it must not read that one (hazard E2).
+TEST_F(table, a_called_fiber_does_not_read_from_the_next_file_of_that_number) {
+    for (const bool owned : {false, true})
+        coir::run([owned] {
+            ends made = make_sockets();
+            const int number = made.read.take();
+            std::optional<io::descriptor> owner;
+            if (owned)
+                owner.emplace(number);
+            auto reader = spawn([&] { return error_of([&](auto& error) { io::read_some(number, buffer, error); }); });
+            this_fiber::sleep_for(100us);
+            ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
+            loop::current()->driver().run_once(detail::without_waiting);
+            owner ? owner->close() : io::close(number);
+            ends next = make_sockets();
+            ASSERT_EQ(next.read.get(), number);
+            ASSERT_EQ(::write(next.write.get(), "fresh", 5), 5);
+            EXPECT_EQ(reader.join(), std::errc::bad_file_descriptor);
+            EXPECT_EQ(io::read_some(number, buffer, 1s), 5U);
+        });
+}
+
+// A poll between the call and the moment the fiber runs reports the data once more: no reason to unregister.
+TEST_F(table, a_called_fiber_keeps_its_registration) {
+    coir::run([] {
+        ends made = make_sockets();
+        io::descriptor in{made.read.take()};
+        auto reader = spawn([&] {
+            for (int i = 0; i < 100; ++i)
+                EXPECT_EQ(in.read_some(buffer, 5s), 1U);
+        });
+        this_fiber::sleep_for(100us);
+        registrations = 0;
+        for (int i = 0; i < 100; ++i) {
+            ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
+            for (int again = 0; again < 3; ++again)
+                loop::current()->driver().run_once(detail::without_waiting);
+            this_fiber::yield();
+        }
+        reader.join();
+        EXPECT_EQ(registrations, 0);
+    });
+}
+
+// The file lives on in a duplicate: closing our number must take it out of epoll, or its next event makes libev build a new
+// epoll and register everything again (hazard E3).
+TEST_F(table, closing_a_number_of_a_file_that_lives_on) {
+    coir::run([] {
+        std::vector<io::descriptor> idle;
+        std::vector<raw> peers;
+        for (int i = 0; i < 100; ++i) {
+            ends made = make_sockets();
+            idle.emplace_back(made.read.take());
+            peers.push_back(std::move(made.write));
+            error_of([&](auto& error) { idle.back().read_some(buffer, error, 1us); });
+        }
+        registrations = 0;
+        constexpr std::size_t closed = 10;
+        for (std::size_t i = 0; i < closed; ++i) {
+            const raw duplicate{::fcntl(idle[i].get(), F_DUPFD_CLOEXEC, 0)};
+            idle[i].close();
+            ends reused = make_sockets();
+            const io::descriptor next{reused.read.take()};
+            auto reader = spawn([&] { error_of([&](auto& error) { io::read_some(next.get(), buffer, error, 1ms); }); });
+            this_fiber::yield();
+            ASSERT_EQ(::write(peers[i].get(), "x", 1), 1);
+            reader.join();
+        }
+        EXPECT_LE(registrations, static_cast<int>(4 * closed));
+    });
+}
+
+// A timer that has expired, then nothing but waiting for a descriptor: the expiry is not reported again and again.
+TEST_F(table, nothing_wakes_the_loop_after_the_last_timer) {
+    coir::run([] {
+        const ends made = make_pipe();
+        std::thread other{[&] {
+            std::this_thread::sleep_for(50ms);
+            EXPECT_EQ(::write(made.write.get(), "x", 1), 1);
+        }};
+        this_fiber::sleep_for(1ms);
+        polls = 0;
+        EXPECT_EQ(io::read_some(made.read.get(), buffer), 1U);
+        EXPECT_LE(polls, 3);
+        other.join();
+    });
+}
+
+// 300 events in one batch, and fibers that close each other's descriptors meanwhile (hazard E9).
+TEST_F(table, descriptors_are_closed_while_their_events_are_on_the_way) {
+    coir::run([] {
+        constexpr std::size_t count = 300;
+        std::vector<io::descriptor> all;
+        std::vector<raw> peers;
+        std::vector<fiber<void>> readers;
+        std::size_t got = 0;
+        std::size_t closed = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            ends made = make_sockets();
+            all.emplace_back(made.read.take());
+            peers.push_back(std::move(made.write));
+        }
+        for (std::size_t i = 0; i < count; ++i)
+            readers.push_back(spawn([&, i] {
+                std::array<std::byte, 4> byte{};
+                std::error_code error;
+                if (io::read_some(all[i].get(), byte, error, 5s) == 1)
+                    ++got;
+                else if (error == std::errc::bad_file_descriptor)
+                    ++closed;
+                all[(i * 7 + 3) % count].close(error);
+            }));
+        this_fiber::sleep_for(100us);
+        for (const raw& peer : peers)
+            ASSERT_EQ(::write(peer.get(), "x", 1), 1);
+        for (auto& reader : readers)
+            reader.join();
+        EXPECT_EQ(got + closed, count);
+        EXPECT_GT(got, 0U);
+        EXPECT_GT(closed, 0U);
+    });
+}
+
+} // namespace
+} // namespace coir::test

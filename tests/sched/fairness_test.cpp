@@ -1,0 +1,274 @@
+// Who is ready runs in turn, and those who never wait do not keep timers and IO from theirs (hazard E11).
+
+#include "sched/fake_driver.hpp"
+
+#include <coir/fiber.hpp>
+#include <coir/this_fiber.hpp>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace {
+
+using coir::fiber;
+using coir::spawn;
+using coir::detail::fake_driver;
+using coir::detail::fake_source;
+using coir::detail::loop;
+using coir::detail::run_on;
+namespace this_fiber = coir::this_fiber;
+using namespace std::chrono_literals;
+
+class fairness : public testing::Test {
+protected:
+    fake_driver driver;
+};
+
+/// Yields with that much on its stack.
+[[gnu::noinline]] int yield_at_depth(int depth) { // NOLINT(misc-no-recursion)
+    volatile char frame[200];
+    frame[0] = static_cast<char>(depth);
+    if (depth == 0)
+        this_fiber::yield();
+    else
+        (void)yield_at_depth(depth - 1);
+    return frame[0];
+}
+
+TEST_F(fairness, yield_without_company_returns_from_any_depth) {
+    run_on(driver, [] {
+        this_fiber::yield();
+        for (int depth = 0; depth < 20; ++depth)
+            EXPECT_EQ(yield_at_depth(depth), depth);
+        for (int depth = 20; depth > 0; --depth)
+            EXPECT_EQ(yield_at_depth(depth), depth);
+    });
+}
+
+TEST_F(fairness, yield_without_company_keeps_the_exceptions) {
+    run_on(driver, [] {
+        try {
+            throw 42;
+        } catch (int number) {
+            this_fiber::yield();
+            EXPECT_NE(std::current_exception(), nullptr);
+            EXPECT_EQ(number, 42);
+        }
+        EXPECT_EQ(std::current_exception(), nullptr);
+    });
+}
+
+TEST_F(fairness, fibers_start_and_run_in_the_order_of_spawn) {
+    run_on(driver, [] {
+        std::string order;
+        std::vector<fiber<void>> workers;
+        for (char name = 'a'; name < 'e'; ++name)
+            workers.push_back(spawn([&order, name] {
+                for (int i = 0; i < 3; ++i) {
+                    order += name;
+                    this_fiber::yield();
+                }
+            }));
+        for (auto& each : workers)
+            each.join();
+        EXPECT_EQ(order, "abcdabcdabcd");
+    });
+}
+
+TEST_F(fairness, woken_fibers_run_in_the_order_of_waking) {
+    run_on(driver, [] {
+        fake_source source;
+        std::string order;
+        std::vector<fiber<void>> workers;
+        for (char name = 'a'; name < 'e'; ++name)
+            workers.push_back(spawn([&, name] {
+                source.wait();
+                order += name;
+            }));
+        this_fiber::yield();
+        while (source.notify_one()) {
+        }
+        for (auto& each : workers)
+            each.join();
+        EXPECT_EQ(order, "abcd");
+    });
+}
+
+TEST_F(fairness, wake_does_not_run_the_woken) {
+    run_on(driver, [] {
+        fake_source source;
+        bool ran = false;
+        fiber<void> worker = spawn([&] {
+            source.wait();
+            ran = true;
+        });
+        this_fiber::yield();
+        source.notify_one();
+        EXPECT_FALSE(ran);
+        this_fiber::yield();
+        EXPECT_TRUE(ran);
+        worker.join();
+    });
+}
+
+// More than a slice of switches, so that the turns also go through the loop's own stack.
+TEST_F(fairness, thousands_of_yields_keep_the_order) {
+    for (const int count : {1, 2, 3, 255, 256, 257, 600}) {
+        run_on(driver, [=] {
+            std::vector<fiber<void>> workers;
+            int turn = 0;
+            for (int i = 0; i < count; ++i)
+                workers.push_back(spawn([&turn, i, count] {
+                    for (int round = 0; round < 20; ++round) {
+                        ASSERT_EQ(turn++, round * count + i);
+                        this_fiber::yield();
+                    }
+                }));
+            for (auto& each : workers)
+                each.join();
+        });
+    }
+}
+
+TEST_F(fairness, yielding_fibers_do_not_keep_the_loop_from_looking_for_io) {
+    driver.advance_at_each_look(10us);
+    run_on(driver, [this] {
+        bool done = false;
+        std::vector<fiber<void>> busy;
+        std::size_t turns = 0;
+        for (int i = 0; i < 3; ++i)
+            busy.push_back(spawn([&] {
+                while (!done) {
+                    ++turns;
+                    this_fiber::yield();
+                }
+            }));
+        fake_source source;
+        driver.at(5ms, [&] { source.notify_one(); });
+        const std::size_t before = driver.looks();
+        source.wait();
+        done = true;
+        // 5 ms are 100 times 50 us.
+        EXPECT_GE(driver.looks() - before, 80U);
+        EXPECT_LT(driver.elapsed(), 6ms);
+        EXPECT_GT(turns, 1000U);
+        for (auto& each : busy)
+            each.join();
+    });
+}
+
+TEST_F(fairness, yielding_fibers_do_not_keep_timers_waiting) {
+    driver.advance_at_each_look(10us);
+    run_on(driver, [this] {
+        bool done = false;
+        std::vector<fiber<void>> busy;
+        for (int i = 0; i < 2; ++i)
+            busy.push_back(spawn([&] {
+                while (!done)
+                    this_fiber::yield();
+            }));
+        for (int i = 0; i < 10; ++i) {
+            const auto due = driver.elapsed() + 10ms;
+            this_fiber::sleep_for(10ms);
+            EXPECT_GE(driver.elapsed(), due);
+            EXPECT_LT(driver.elapsed(), due + 200us);
+        }
+        done = true;
+        for (auto& each : busy)
+            each.join();
+    });
+}
+
+TEST_F(fairness, fibers_that_wake_each_other_do_not_keep_timers_waiting) {
+    driver.advance_at_each_look(10us);
+    run_on(driver, [this] {
+        fake_source ping;
+        fake_source pong;
+        bool done = false;
+        fiber<void> one = spawn([&] {
+            while (!done) {
+                ping.notify_one();
+                pong.wait();
+            }
+            ping.notify_one();
+        });
+        fiber<void> other = spawn([&] {
+            while (!done) {
+                ping.wait();
+                pong.notify_one();
+            }
+        });
+        this_fiber::sleep_for(10ms);
+        EXPECT_LT(driver.elapsed(), 10ms + 200us);
+        done = true;
+        this_fiber::yield();
+        pong.notify_one();
+        ping.notify_one();
+        this_fiber::yield();
+        pong.notify_one();
+        ping.notify_one();
+        one.join();
+        other.join();
+    });
+}
+
+TEST_F(fairness, fibers_that_spawn_and_join_do_not_keep_timers_waiting) {
+    driver.advance_at_each_look(10us);
+    run_on(driver, [this] {
+        bool done = false;
+        fiber<void> busy = spawn([&] {
+            while (!done)
+                spawn([] {}).join();
+        });
+        fiber<void> chain;
+        struct link {
+            bool& done;
+            void operator()() const {
+                if (!done)
+                    spawn(link{done}).detach();
+            }
+        };
+        spawn(link{done}).detach();
+        this_fiber::sleep_for(10ms);
+        EXPECT_LT(driver.elapsed(), 10ms + 200us);
+        done = true;
+        busy.join();
+    });
+}
+
+// What calls that succeed without waiting cost: see loop::spend().
+TEST_F(fairness, a_fiber_whose_calls_always_succeed_lets_the_others_run_now_and_then) {
+    driver.advance_at_each_look(10us);
+    run_on(driver, [] {
+        std::size_t others = 0;
+        bool done = false;
+        fiber<void> other = spawn([&] {
+            while (!done) {
+                ++others;
+                this_fiber::yield();
+            }
+        });
+        this_fiber::yield();
+        const std::size_t before = others;
+        for (int i = 0; i < 10'000; ++i)
+            loop::current()->spend(1);
+        EXPECT_GE(others - before, 10U);
+        EXPECT_LE(others - before, 1000U);
+        done = true;
+        other.join();
+    });
+}
+
+TEST_F(fairness, spending_without_company_is_harmless) {
+    run_on(driver, [] {
+        for (int i = 0; i < 10'000; ++i)
+            loop::current()->spend(i % 300);
+    });
+}
+
+} // namespace

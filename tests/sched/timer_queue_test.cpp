@@ -1,0 +1,144 @@
+#include "sched/timer_queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <deque>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <random>
+#include <vector>
+
+namespace {
+
+using coir::detail::for_ever;
+using coir::detail::loop_time;
+using coir::detail::timer_queue;
+using coir::detail::wait_kind;
+using coir::detail::wait_record;
+
+class timers : public testing::Test {
+protected:
+    wait_record& arm(loop_time when) {
+        records.emplace_back(wait_kind::sleep, nullptr);
+        queue.reserve(records.size());
+        queue.arm(records.back(), when);
+        return records.back();
+    }
+
+    std::deque<wait_record> records;
+    timer_queue queue;
+};
+
+TEST_F(timers, none_is_due_for_ever) {
+    EXPECT_TRUE(queue.empty());
+    EXPECT_EQ(queue.earliest(), for_ever);
+    EXPECT_EQ(queue.pop_due(for_ever), nullptr);
+}
+
+TEST_F(timers, become_due_at_their_time_and_not_before) {
+    wait_record& record = arm(1000);
+    EXPECT_EQ(queue.earliest(), 1000);
+    EXPECT_EQ(queue.pop_due(999), nullptr);
+    EXPECT_EQ(queue.pop_due(1000), &record);
+    EXPECT_EQ(record.timer_index, wait_record::no_timer);
+    EXPECT_TRUE(queue.empty());
+}
+
+TEST_F(timers, become_due_in_the_order_of_time) {
+    wait_record& third = arm(30);
+    wait_record& first = arm(-5);
+    wait_record& second = arm(20);
+    EXPECT_EQ(queue.pop_due(100), &first);
+    EXPECT_EQ(queue.pop_due(100), &second);
+    EXPECT_EQ(queue.pop_due(100), &third);
+    EXPECT_EQ(queue.pop_due(100), nullptr);
+}
+
+TEST_F(timers, take_any_time) {
+    wait_record& last = arm(std::numeric_limits<loop_time>::max() - 1);
+    wait_record& first = arm(std::numeric_limits<loop_time>::min());
+    EXPECT_EQ(queue.pop_due(0), &first);
+    EXPECT_EQ(queue.pop_due(0), nullptr);
+    EXPECT_EQ(queue.pop_due(for_ever), &last);
+}
+
+TEST_F(timers, can_be_disarmed_wherever_they_are) {
+    for (std::size_t victim = 0; victim < 40; ++victim) {
+        std::vector<wait_record*> armed;
+        for (loop_time when = 0; when < 40; ++when)
+            armed.push_back(&arm(when * 7 % 40));
+        queue.disarm(*armed[victim]);
+        EXPECT_EQ(armed[victim]->timer_index, wait_record::no_timer);
+        for (loop_time when = 0; when < 40; ++when) {
+            if (when != static_cast<loop_time>(victim) * 7 % 40) {
+                ASSERT_EQ(queue.earliest(), when);
+                ASSERT_NE(queue.pop_due(when), nullptr);
+            }
+        }
+        ASSERT_TRUE(queue.empty());
+    }
+}
+
+TEST_F(timers, can_be_armed_again) {
+    wait_record& record = arm(10);
+    arm(20);
+    queue.disarm(record);
+    queue.arm(record, 30);
+    EXPECT_EQ(queue.earliest(), 20);
+    EXPECT_NE(queue.pop_due(100), &record);
+    EXPECT_EQ(queue.pop_due(100), &record);
+}
+
+TEST_F(timers, behave_as_a_sorted_map_does) {
+    std::minstd_rand random{5};
+    std::multimap<loop_time, wait_record*> model;
+    std::vector<wait_record*> unused;
+    for (int i = 0; i < 2000; ++i) {
+        records.emplace_back(wait_kind::sleep, nullptr);
+        unused.push_back(&records.back());
+    }
+    queue.reserve(records.size());
+
+    loop_time now = 0;
+    const auto pop_due = [&] {
+        now += random() % 100;
+        while (wait_record* due = queue.pop_due(now)) {
+            // Of those with equal times any may come first.
+            auto [first, last] = model.equal_range(model.begin()->first);
+            while (first != last && first->second != due)
+                ++first;
+            ASSERT_NE(first, last);
+            ASSERT_LE(first->first, now);
+            ASSERT_EQ(due->timer_index, wait_record::no_timer);
+            unused.push_back(due);
+            model.erase(first);
+        }
+        ASSERT_TRUE(model.empty() || model.begin()->first > now);
+    };
+    for (int step = 0; step < 200'000; ++step) {
+        const auto what = random() % 100;
+        const bool growing = step / 20'000 % 2 == 0;
+        if (what < (growing ? 60U : 30U) && !unused.empty()) {
+            wait_record* record = unused.back();
+            unused.pop_back();
+            // Mostly the same distance from now, as a server's are; some any.
+            const loop_time when = now + (random() % 4 == 0 ? random() % 10'000 : 5'000);
+            queue.arm(*record, when);
+            model.emplace(when, record);
+        } else if (what < 95 && !model.empty()) {
+            const auto victim = std::next(model.begin(), static_cast<std::ptrdiff_t>(random() % std::min<std::size_t>(model.size(), 50)));
+            queue.disarm(*victim->second);
+            ASSERT_EQ(victim->second->timer_index, wait_record::no_timer);
+            unused.push_back(victim->second);
+            model.erase(victim);
+        } else {
+            pop_due();
+        }
+        ASSERT_EQ(queue.empty(), model.empty());
+        ASSERT_EQ(queue.earliest(), model.empty() ? for_ever : model.begin()->first);
+    }
+}
+
+} // namespace
