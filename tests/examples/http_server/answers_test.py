@@ -41,7 +41,8 @@ class Answers(server_process.ServerTest):
                          email.utils.formatdate((self.root / "small.bin").stat().st_mtime, usegmt=True))
 
     def test_files_of_all_sizes(self):
-        for name, size in ("empty.txt", 0), ("limit.bin", 65536), ("beyond.bin", 65537), ("large.bin", len(self.large)):
+        sizes = {"empty.txt": 0, "limit.bin": 65536, "beyond.bin": 65537, "large.bin": len(self.large)}
+        for name, size in sizes.items():
             with self.subTest(name):
                 self.assertEqual(self.server.get("/" + name).body, self.large[:size])
 
@@ -175,7 +176,8 @@ class Answers(server_process.ServerTest):
         names = ["small.bin", "missing", "limit.bin", "large.bin", "sub", "empty.txt"] * 40
         requests = b"".join(b"GET /%s HTTP/1.1\r\nHost: test\r\n\r\n" % name.encode() for name in names)
         requests += b"GET /small.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-        expected = {"small.bin": self.small, "limit.bin": self.large[:65536], "large.bin": self.large, "empty.txt": b""}
+        expected = {"small.bin": self.small, "limit.bin": self.large[:65536], "large.bin": self.large,
+                    "empty.txt": b""}
         with self.server.connect() as client:
             client.send(requests)
             for name in names:
@@ -188,7 +190,8 @@ class Answers(server_process.ServerTest):
             self.assertTrue(client.is_closed())
 
     def test_requests_in_pieces(self):
-        request = b"GET /sma%6cl.bin HTTP/1.1\r\nHo" b"st: test\r\nIf-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+        request = (b"GET /sma%6cl.bin HTTP/1.1\r\nHost: test\r\n"
+                   b"If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n")
         for cut in range(1, len(request)):
             with self.server.connect() as client:
                 client.send(request[:cut])

@@ -24,7 +24,7 @@ class Limits(server_process.ServerTest):
         fields = b"".join(b"X-%d: %s\r\n" % (i, b"y" * 90) for i in range(30))
         request = b"GET /small.bin HTTP/1.1\r\nHost: test\r\n" + fields + b"\r\n"
         self.assertEqual(self.server.ask(request).status, 200)
-        for fields in (b"X: " + b"y" * 5000, b"y" * 5000, b"X: y\r\n" * 1000, b"X: " + b"y" * 1024 * 1024):
+        for fields in b"X: " + b"y" * 5000, b"y" * 5000, b"X: y\r\n" * 1000, b"X: " + b"y" * 1024 * 1024:
             with self.subTest(fields[:20]), self.server.connect() as client:
                 client.send(b"GET /small.bin HTTP/1.1\r\nHost: test\r\n" + fields + b"\r\n\r\n")
                 answer = client.answer()

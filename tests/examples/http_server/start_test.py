@@ -11,8 +11,9 @@ import unittest
 import server_process
 
 
-def start(*options, **how):
-    result = subprocess.run([server_process.binary, *map(str, options)], capture_output=True, text=True, timeout=20, **how)
+def start(*options):
+    command = [server_process.binary, *map(str, options)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=20)
     return result.returncode, result.stdout, result.stderr
 
 
@@ -29,7 +30,8 @@ class Start(unittest.TestCase):
             self.assert_fails(["127.0.0.1", str(port), "in use"], "--root", "/", "--port", port)
 
     def test_address_not_local(self):
-        self.assert_fails(["192.0.2.1", "assign requested address"], "--root", "/", "--address", "192.0.2.1", "--port", 0)
+        self.assert_fails(["192.0.2.1", "assign requested address"],
+                          "--root", "/", "--address", "192.0.2.1", "--port", 0)
 
     def test_address_that_is_none(self):
         self.assert_fails(["nonsense"], "--root", "/", "--address", "nonsense", "--port", 0)
