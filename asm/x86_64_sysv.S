@@ -155,7 +155,8 @@ coir_switch:
 
 .Lload_control_words:
         ldmxcsr 0(%rsi)                         /* rsi still points at the frame just left, below rsp by 64 bytes: */
-        fldcw   4(%rsi)                         /* inside the red zone, which a signal handler does not touch */
+        fnclex                                  /* inside the red zone, which a signal handler does not touch */
+        fldcw   4(%rsi)                         /* x87 traps late: a flag raised where masked, unmasked here, would be one */
         notrack jmp *%r8
         .cfi_endproc
         .size   coir_switch, .-coir_switch

@@ -13,8 +13,8 @@
 
 namespace {
 
-void echo(coir::net::tcp_stream peer) {
-    std::array<std::byte, echo_buffer_size> buffer; // not initialised: nor are those of the peer
+void echo(coir::net::tcp_stream& peer) {
+    std::array<std::byte, echo_buffer_size> buffer; // not initialised: nor are libev's
     while (const std::size_t count = peer.read_some(buffer))
         peer.write_all(std::span{buffer}.first(count));
 }
@@ -27,6 +27,6 @@ void serve_echo_by_coir(int announce) {
         const std::uint16_t port = listener.local_endpoint().port();
         coir::io::write_all(announce, std::as_bytes(std::span{&port, 1}));
         for (;;)
-            coir::spawn(echo, listener.accept()).detach();
+            coir::spawn([peer = listener.accept()]() mutable { echo(peer); }).detach();
     });
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The main job, shown: examples/http_server serves files to curl and to wrk, one fiber for each connection.
 
-demo.py --build DIR [--seconds N]. Prints what it checks, one live line while there is load, and a table at the end. Exit
-status 0 only if everything worked.
+demo.py --build DIR [--seconds N]. Prints what it checks, one live line while there is load, and a table at the end.
+Exit status 0 only if everything worked.
 """
 import argparse
 import contextlib
@@ -149,10 +149,10 @@ def load(server, connections, seconds, base, line):
             last_time, last_requests = now, requests
             if count >= connections:
                 each.append(resident / count)
-            memory = f"{each[-1] / 1024:5.1f} KiB" if each else "    -    "
+            memory = f"{each[-1] / 1024:.1f}" if each else "-"
             if count > 0:
-                line.show(f"  {count:5,} connections = {count:5,} fibers   {rate:9,.0f} requests/s   "
-                          f"{memory} RSS per connection")
+                line.show(f"  {count:5,} connections = {count:5,} fibers  {rate:7,.0f} requests/s  "
+                          f"{memory:>3} KiB RSS/connection")
     finally:
         if wrk.poll() is None:
             wrk.kill()
@@ -183,7 +183,8 @@ def switch_costs(build, folder):
     ran = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     rows = {row["name"]: row for row in json.loads(out.read_text())} if out.exists() else {}
     missing = [name for name in names if name not in rows]
-    check(not missing, "benchmarks of switch and yield ran", f"no {', '.join(missing)}; {(ran.stderr or ran.stdout)[-300:]}")
+    check(not missing, "benchmarks of switch and yield ran",
+          f"no {', '.join(missing)}; {(ran.stderr or ran.stdout)[-300:].strip()}")
     return [(*names[name], rows[name]) for name in names if name in rows]
 
 
@@ -200,12 +201,15 @@ def print_tables(rows, costs):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--build", required=True, type=pathlib.Path, help="build directory")
-    arguments.add_argument("--seconds", type=int, default=4, help="of load with each number of connections (default: 4)")
+    arguments.add_argument("--seconds", type=int, default=4,
+                           help="of load with each number of connections (default: 4)")
     options = arguments.parse_args()
 
     # wrk needs a descriptor for each connection, and inherits this. The server raises its limit itself.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < 1100:
+        sys.exit(f"demo: a process may have {hard} descriptors (ulimit -Hn), 1,000 connections need 1,100")
     missing = [name for name in ("curl", "wrk") if not shutil.which(name)]
     program = options.build / "examples" / "http_server"
     if not program.exists():

@@ -23,15 +23,22 @@ namespace detail {
 
 class stack_pool;
 
+struct context_state;
+
+/// Somebody who resumes a context: in the frame of resume(), until control comes back.
+struct resumption : execution {
+    context_state* ended = nullptr; ///< the context that has ended and thereby given control back
+};
+
 /// A context as the switch sees it. Lives on the heap, so that a context object can be moved while it is suspended.
 struct context_state : execution {
-    execution* resumer = nullptr; ///< who continues at the next suspend(); null while it can be resumed
-    std::exception_ptr failure;   ///< what the function threw; written at its end, moved out by resume()
-    stack_pool* stacks = nullptr; ///< where its stack comes from
-    std::byte* stack = nullptr;   ///< its lowest usable byte
-    bool started = false;         ///< there is something to unwind
-    bool done = false;            ///< the function has returned or thrown
-    bool unwinding = false;       ///< the owner is destroying it: suspend() throws instead of waiting
+    resumption* resumer = nullptr; ///< who continues at the next suspend(); null while it can be resumed
+    std::exception_ptr failure;    ///< what the function threw; written at its end, moved out by resume()
+    stack_pool* stacks = nullptr;  ///< where its stack comes from
+    std::byte* stack = nullptr;    ///< its lowest usable byte
+    bool started = false;          ///< there is something to unwind
+    bool done = false;             ///< the function has returned or thrown
+    bool unwinding = false;        ///< the owner is destroying it: suspend() throws instead of waiting
 
     context_state() = default;
     context_state(const context_state&) = delete;
@@ -77,9 +84,11 @@ public:
                 detail::suspend_unwinding();
         }
 
-        /// Suspends this context and continues `next` in its place: when `next` suspends, this context's resumer goes
-        /// on. One switch instead of two. Throws std::logic_error if `next` cannot be resumed, and as suspend().
+        /// Suspends this context and continues `next` in its place: when `next` suspends or ends, this context's resumer
+        /// goes on, and gets the exception by which `next` ends. One switch instead of two. Throws std::logic_error if `next` cannot be resumed, and as suspend().
         void transfer_to(context& next) {
+            if (state_.unwinding) [[unlikely]]
+                return detail::suspend_unwinding();
             detail::context_state& other = next.resumable();
             other.resumer = std::exchange(state_.resumer, nullptr);
             detail::switch_execution(state_, other);
@@ -135,11 +144,11 @@ public:
     /// Throws std::logic_error if the context is empty, has ended, or is running.
     bool resume() {
         detail::context_state& state = resumable();
-        detail::execution here;
+        detail::resumption here;
         state.resumer = &here;
         detail::switch_execution(here, state);
-        if (state.done) [[unlikely]]
-            detail::rethrow_failure(state);
+        if (here.ended) [[unlikely]]
+            detail::rethrow_failure(*here.ended); // of this one, or of one that it has transferred control to
         return !state.done;
     }
 

@@ -16,7 +16,7 @@ struct ownership;
 namespace coir::io {
 
 /// Owner of a file descriptor: closes it at the end of its life. Made non-blocking when adopted; belongs to the loop of
-/// the thread that adopted it.
+/// the thread that adopted it, until it is released: only there may it be closed while that loop runs.
 ///
 /// Because nobody else closes the number, the loop may keep it registered between waits and skip a read that would find
 /// nothing: an owned descriptor costs fewer system calls than a bare int in the functions of io.hpp. Those take

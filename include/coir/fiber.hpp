@@ -5,7 +5,6 @@
 #include <coir/detail/fiber_task.hpp>
 #include <coir/stack_size.hpp>
 
-#include <cerrno>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -68,7 +67,10 @@ public:
     /// joinable; likewise coir::cancelled when the *calling* fiber is cancelled meanwhile. Throws std::logic_error if
     /// not joinable, on joining oneself, and outside the loop of the fiber while the fiber has not ended.
     T join(deadline until = {}) {
-        if (!wait(until))
+        const bool has_ended = wait(until);
+        if (!state_) // another fiber has joined it meanwhile
+            detail::throw_not_joinable();
+        if (!has_ended)
             detail::throw_join_timed_out(*state_);
         const std::unique_ptr<detail::fiber_result<T>> ended{std::exchange(state_, nullptr)};
         if (ended->failure)
@@ -85,11 +87,7 @@ public:
             return true;
         detail::wait_record record{detail::wait_kind::join, state_};
         detail::park_until_end(record, *state_, until);
-        if (record.plainly_notified()) [[likely]] {
-            errno = record.saved_errno;
-            return true;
-        }
-        return detail::end_join(record, *state_);
+        return record.plainly_notified() || detail::end_join(record);
     }
 
     /// Asks the fiber to end: the blocking call it is in, or the next one, throws coir::cancelled, and so does every

@@ -17,15 +17,20 @@
 ///   its mode is not changed.
 /// - Suspension: when the call would block; also, now and then, to let others run when it never does.
 /// - Deadline: std::errc::timed_out. What arrived before is delivered even if the deadline has passed as well.
-/// - Cancellation: throws coir::cancelled before anything has been transferred; with a std::error_code argument reports
-///   std::errc::operation_canceled.
+/// - Cancellation: throws coir::cancelled before anything has been transferred, and io::transfer_error with
+///   std::errc::operation_canceled after that (the next call then throws coir::cancelled); with a std::error_code
+///   argument reports std::errc::operation_canceled.
 /// - Errors: the throwing form throws io::transfer_error, which also says how many bytes had been moved; the form with
 ///   a std::error_code returns that number. Nothing is lost without a word. A descriptor that is closed, negative, or
-///   closed with io::close() while the call waits: std::errc::bad_file_descriptor.
+///   closed with io::close() while the call waits: std::errc::bad_file_descriptor. An epoll descriptor that the loop's
+///   epoll cannot contain: std::errc::invalid_argument.
 /// - Several fibers may use one descriptor at once: readers are served first come, first served, likewise writers.
-/// - Threads: a descriptor that is waited for belongs to the loop that waits. Only inside coir::run
-///   (std::logic_error otherwise).
+/// - Threads: a descriptor that is waited for belongs to the loop that waits. Only inside coir::run: elsewhere
+///   std::logic_error, or std::errc::operation_not_permitted.
 /// - EINTR is handled. SIGPIPE is not raised for sockets; pipes raise it as always.
+/// - Regular files and block devices never make a fiber wait: the thread waits for the disk. Of terminals (and pipes
+///   before Linux 6.4) that are not in non-blocking mode the system does not say beforehand whether a call will block: if
+///   another process takes what is there at the wrong moment, the thread waits as well. io::descriptor avoids that.
 ///
 ///     std::array<std::byte, 4096> buffer;
 ///     while (std::size_t n = coir::io::read_some(STDIN_FILENO, buffer))
@@ -98,7 +103,7 @@ COIR_EXPORT std::size_t writev(int descriptor, std::span<const const_buffer> buf
 
 /// Closes `descriptor` and wakes the fibers of this loop that wait for it: their calls report
 /// std::errc::bad_file_descriptor. Use it, and not ::close(), for a descriptor that others may be waiting for.
-/// Never suspends. Throws std::system_error.
+/// Never suspends. Also outside coir::run. Throws std::system_error.
 COIR_EXPORT void close(int descriptor);
 COIR_EXPORT void close(int descriptor, std::error_code& error) noexcept;
 

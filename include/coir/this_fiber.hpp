@@ -25,7 +25,7 @@ COIR_EXPORT void yield();
 /// 0.1 ms. A time in the past yields. Throws coir::cancelled.
 COIR_EXPORT void sleep_until(deadline until);
 
-/// As above; reports cancellation as std::errc::operation_canceled.
+/// As above; reports cancellation as std::errc::operation_canceled, a call outside coir::run as operation_not_permitted.
 COIR_EXPORT void sleep_until(deadline until, std::error_code& error) noexcept;
 
 /// Suspends for at least `duration`; otherwise as sleep_until().
@@ -35,7 +35,7 @@ template <class Rep, class Period> void sleep_for(std::chrono::duration<Rep, Per
     sleep_until(deadline{duration});
 }
 
-/// As above; reports cancellation as std::errc::operation_canceled.
+/// As above, with the errors of sleep_until().
 template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> duration, std::error_code& error) noexcept {
     sleep_until(deadline{duration}, error);

@@ -16,6 +16,16 @@ const char* cancelled::what() const noexcept {
 
 namespace detail {
 
+bool is_cancelled(const std::exception_ptr& failure) noexcept {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const cancelled&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
 #if defined(__GLIBCXX__)
 
 namespace {
@@ -33,11 +43,12 @@ void destroy_cancelled(void* object) {
 // hence rethrown by libstdc++. A real _Unwind_ForcedUnwind would do neither: it cannot be caught by type, and it ends
 // in std::terminate when it meets a catch (...) inside another handler (hazard A4).
 void throw_cancelled() {
-    static const abi::__si_class_type_info thrown_type{
+    // Never destroyed: destructors of static variables throw it, too.
+    static auto& thrown_type = *new abi::__si_class_type_info{
         typeid(cancelled).name(), static_cast<const abi::__class_type_info*>(&typeid(abi::__forced_unwind))};
     void* object = abi::__cxa_allocate_exception(sizeof(cancelled));
     new (object) cancelled;
-    abi::__cxa_throw(object, const_cast<abi::__si_class_type_info*>(&thrown_type), destroy_cancelled);
+    abi::__cxa_throw(object, &thrown_type, destroy_cancelled);
 }
 
 #else

@@ -40,17 +40,9 @@ void context_main(void* argument) {
         state.failure = std::current_exception();
     }
     state.done = true;
-    leave_stack(state, *std::exchange(state.resumer, &state)); // not null: cannot be resumed
-}
-
-bool is_cancellation(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const cancelled&) {
-        return true;
-    } catch (...) {
-        return false;
-    }
+    resumption& back = *state.resumer; // stays: not null means that it cannot be resumed
+    back.ended = &state;
+    leave_stack(state, back);
 }
 
 } // namespace
@@ -83,11 +75,11 @@ void destroy_context(context_state& state) noexcept {
         state.unwinding = true;
         // More than once if it swallows the exception and suspends again, or suspends in a destructor on the way.
         do {
-            execution here;
+            resumption here;
             state.resumer = &here;
             switch_execution(here, state);
         } while (!state.done);
-        if (state.failure && !is_cancellation(state.failure))
+        if (state.failure && !is_cancelled(state.failure))
             report("a context that was being destroyed ended by another exception than coir::cancelled");
     }
     shared_stacks& shared = context_stacks();

@@ -26,7 +26,7 @@ inline void set_control_words(floating_point_control words) noexcept {
     }
     if (now.second != words.second) [[unlikely]] {
         const auto x87 = static_cast<std::uint16_t>(words.second);
-        asm volatile("fldcw %0" : : "m"(x87));
+        asm volatile("fnclex\n\tfldcw %0" : : "m"(x87)); // x87 traps late: see asm/x86_64_sysv.S
     }
 }
 

@@ -114,17 +114,39 @@ void descriptor_table::changed(descriptor_slot& slot) noexcept {
 void descriptor_table::on_event(struct ev_loop* events, ev_io* watcher, int what) {
     auto& table = *static_cast<descriptor_table*>(ev_userdata(events));
     auto& slot = *static_cast<descriptor_slot*>(watcher->data);
-    auto& side = *reinterpret_cast<descriptor_side*>(watcher);
     if (what & EV_ERROR) [[unlikely]] {
         // epoll would not take it, and libev has stopped both watchers: the user's limit of watches, or no memory.
         table.refuse(slot, wake_reason::closed, ENOMEM);
         return;
     }
+    auto& side = *reinterpret_cast<descriptor_side*>(watcher);
+    if (!side.waiting.empty()) [[likely]]
+        __builtin_prefetch(&side.waiting.front());
+    table.ready_[table.ready_count_++] = &side;
+    if (table.ready_count_ == table.ready_.size())
+        table.call_ready();
+}
+
+void descriptor_table::call_ready() noexcept {
+    constexpr std::size_t ahead = 6;
+    if (ready_count_ == 0)
+        return;
+    loop& here = *loop::current();
+    for (std::size_t i = 0; i < ready_count_; ++i) {
+        if (i + ahead < ready_count_ && !ready_[i + ahead]->waiting.empty())
+            __builtin_prefetch(&ready_[i + ahead]->waiting.front().owner->waiting, 1);
+        call(*ready_[i], here);
+    }
+    ready_count_ = 0;
+}
+
+void descriptor_table::call(descriptor_side& side, loop& here) noexcept {
+    auto& slot = *static_cast<descriptor_slot*>(side.watcher.data);
     if (side.called == 0)
-        side.call_next(*loop::current());
+        side.call_next(here);
     if (side.has_waiters() || (side.called != 0 && slot.is_owned() && &side == &slot.read))
         return;
-    table.stop(slot, side);
+    stop(slot, side);
 }
 
 bool descriptor_table::settle_changes() noexcept {

@@ -2,10 +2,10 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <ctime>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <system_error>
-#include <time.h>
 #include <unistd.h>
 
 namespace coir::detail {
@@ -64,6 +64,7 @@ void ev_driver::run_once(loop_time until) {
     const bool woken = descriptors_.settle();
     if (woken || until == without_waiting) {
         ev_run(events_.get(), EVRUN_NOWAIT);
+        descriptors_.call_ready();
         return;
     }
     // A timer that is set for earlier stays: waking once for nothing is cheaper than a system call for each deadline
@@ -74,6 +75,7 @@ void ev_driver::run_once(loop_time until) {
         drain(timer_.number);
     expired_ = false;
     ev_run(events_.get(), EVRUN_ONCE);
+    descriptors_.call_ready();
 }
 
 void ev_driver::set_timer(loop_time when) noexcept {

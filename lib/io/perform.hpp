@@ -47,7 +47,7 @@ template <class Work>
     int last_try = 0;      // errno to end with if the next attempt would block
     bool waited = false;   // since the last success
     bool returned = false; // was called, and found nothing
-    bool try_first = !work.takes || !((work.way == direction::read && slot.drained) || side.is_awaited());
+    bool try_first = !work.takes || !((work.way == direction::read && slot.drained) || slot.is_awaited(work.way));
     for (unsigned calls = 1;; ++calls) {
         if (try_first) [[likely]] {
             const ssize_t moved = work.attempt(slot.kind, number);
@@ -57,7 +57,7 @@ template <class Work>
                 if (work.takes) {
                     if (work.way == direction::read)
                         slot.drained = no_more;
-                    if (!no_more && side.has_waiters() && side.called == 0) [[unlikely]]
+                    if (!no_more && slot.is_awaited(work.way) && side.called == 0) [[unlikely]]
                         side.call_next(here);
                 }
                 const bool done = work.advance(moved);
@@ -99,7 +99,7 @@ template <class Work>
 
         wait_record record{work.way == direction::read ? wait_kind::readable : wait_kind::writable,
                            reinterpret_cast<const void*>(static_cast<std::intptr_t>(number))};
-        (returned ? side.returned : side.waiting).push_back(record);
+        slot.enter(record, work.way, returned);
         if (until > deadline::passed()) [[likely]]
             table.watch(slot, side);
         const wake_reason reason = here.wait(record, until);
@@ -118,7 +118,7 @@ template <class Work>
         if (reason == wake_reason::cancelled)
             return {bytes, was_cancelled};
         // What has come before the deadline is delivered after it, unless others wait for it who can still have it.
-        if (work.takes && side.is_awaited())
+        if (work.takes && slot.is_awaited(work.way))
             return {bytes, ETIMEDOUT};
         last_try = ETIMEDOUT;
     }

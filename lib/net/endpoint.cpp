@@ -42,7 +42,7 @@ std::optional<sockaddr_in> v4_from(std::string_view text) noexcept {
     sockaddr_in made{};
     made.sin_family = AF_INET;
     // With a zero inside, what follows would be ignored.
-    if (text.size() >= address.size() || text.find('\0') != text.npos)
+    if (text.size() >= address.size() || text.find('\0') != std::string_view::npos)
         return std::nullopt;
     std::copy(text.begin(), text.end(), address.begin());
     return ::inet_pton(AF_INET, address.data(), &made.sin_addr) == 1 ? std::optional{made} : std::nullopt;
@@ -52,14 +52,14 @@ std::optional<sockaddr_in6> v6_from(std::string_view text) noexcept {
     std::array<char, INET6_ADDRSTRLEN> address{};
     sockaddr_in6 made{};
     made.sin6_family = AF_INET6;
-    if (const auto percent = text.find('%'); percent != text.npos) {
+    if (const auto percent = text.find('%'); percent != std::string_view::npos) {
         const auto scope = scope_from(text.substr(percent + 1));
         if (!scope)
             return std::nullopt;
         made.sin6_scope_id = *scope;
         text = text.substr(0, percent);
     }
-    if (text.size() >= address.size() || text.find('\0') != text.npos)
+    if (text.size() >= address.size() || text.find('\0') != std::string_view::npos)
         return std::nullopt;
     std::copy(text.begin(), text.end(), address.begin());
     return ::inet_pton(AF_INET6, address.data(), &made.sin6_addr) == 1 ? std::optional{made} : std::nullopt;
@@ -110,7 +110,7 @@ endpoint endpoint::parse(std::string_view text) {
 endpoint endpoint::parse(std::string_view text, std::error_code& error) noexcept {
     error = std::make_error_code(std::errc::invalid_argument);
     const auto colon = text.rfind(':');
-    if (colon == text.npos)
+    if (colon == std::string_view::npos)
         return {};
     const auto port = number_from<std::uint16_t>(text.substr(colon + 1));
     std::string_view address = text.substr(0, colon);
@@ -118,7 +118,7 @@ endpoint endpoint::parse(std::string_view text, std::error_code& error) noexcept
     if (brackets)
         address = address.substr(1, address.size() - 2);
     // Brackets if and only if there are colons inside: otherwise "::1:80" could mean two things.
-    if (!port || address.empty() || brackets != (address.find(':') != address.npos))
+    if (!port || address.empty() || brackets != (address.find(':') != std::string_view::npos))
         return {};
     return endpoint{address, *port, error};
 }

@@ -43,6 +43,14 @@ void* fiber_base::operator new(std::size_t size) {
     return here && !sanitizer::enabled ? here->blocks().allocate(size) : ::operator new(size);
 }
 
+void* fiber_base::operator new(std::size_t size, std::align_val_t alignment) {
+    return ::operator new(size, alignment);
+}
+
+void fiber_base::operator delete(void* block, std::size_t size, std::align_val_t alignment) noexcept {
+    ::operator delete(block, size, alignment);
+}
+
 void fiber_base::operator delete(void* block, std::size_t size) noexcept {
     loop* here = loop::current();
     if (here && !sanitizer::enabled)
@@ -70,13 +78,11 @@ void park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
     return here.park(record, until);
 }
 
-bool end_join(wait_record& record, const fiber_base& fiber) {
-    const wake_reason reason = fiber.owner->end_wait(record);
-    if (fiber.finished)
-        return true;
+bool end_join(wait_record& record) {
+    const wake_reason reason = record.owner->owner->end_wait(record);
     if (reason == wake_reason::cancelled)
         throw_cancelled();
-    return false;
+    return reason == wake_reason::notified;
 }
 
 void cancel_fiber(fiber_base& fiber) noexcept {

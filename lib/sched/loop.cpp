@@ -32,7 +32,7 @@ constinit std::atomic<std::uint64_t> next_block_of_ids{1};
 constinit thread_local loop* loop::current_ = nullptr;
 
 loop::loop(loop_driver& driver, const loop_options& options)
-    : exceptions_(thread_exceptions()), driver_(driver), stacks_(options.stack_size),
+    : exceptions_(thread_exceptions()), errno_(errno), driver_(driver), stacks_(options.stack_size),
       pooled_stacks_(options.pooled_stacks) {
     if (current_)
         throw std::logic_error("coir: run() inside run(): this thread already has a loop");
@@ -48,7 +48,8 @@ void loop::throw_outside_loop(const char* operation) {
 }
 
 void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
-    stack_pool& stacks = stacks_.of_size(parameters.stack_size);
+    stack_pool& stacks =
+        parameters.stack_size == 0 ? stacks_.of_default_size() : stacks_.of_size(parameters.stack_size);
     // A fiber is once in the ready queue and has one timer at most: so neither waking nor parking can fail later.
     ready_.reserve(fiber_count_ + 1);
     timers_.reserve(fiber_count_ + 1);
@@ -108,8 +109,13 @@ void loop::finish(fiber_base& fiber) noexcept {
     fiber.unlink();
     --fiber_count_;
     fiber.stacks->end_promise();
-    while (!fiber.joiners.empty())
-        wake(fiber.joiners.pop_front(), wake_reason::notified);
+    while (!fiber.joiners.empty()) {
+        wait_record& joiner = fiber.joiners.pop_front();
+        wake(joiner, wake_reason::notified);
+        // Completion wins, until the joiner has run: who finds that it has ended need not look at the fiber, which another
+        // may have joined and freed by then.
+        joiner.reason = wake_reason::notified;
+    }
     if (&fiber == main_)
         slice_ = 0; // drive() cancels the others
     if (!fiber.has_handle)
@@ -132,6 +138,7 @@ void loop::run_fibers() {
             --slice_;
             running_ = ready_.pop();
             heir->stack = stack;
+            errno_ = heir->saved_errno;
             set_control_words(heir->control_words);
             continue;
         }
@@ -159,8 +166,8 @@ void loop::drive() {
     while (fiber_count_ > 0) {
         poll();
         slice_ = switches_per_slice;
-        if (!ready_.empty())
-            switch_stacks(exceptions_, driving_, next());
+        if (execution& to = next(); &to != &driving_)
+            switch_stacks(exceptions_, driving_, to);
         if (main_->finished && !shutting_down_)
             cancel_all();
     }

@@ -61,6 +61,11 @@ public:
         return *here;
     }
 
+    /// As of_running_fiber(), but null.
+    [[nodiscard]] static loop* current_with_running_fiber() noexcept {
+        return current_ && current_->running_ ? current_ : nullptr;
+    }
+
     /// Runs `main` and everything spawned meanwhile to the end.
     void run(fiber_base& main);
 
@@ -115,6 +120,7 @@ private:
     [[noreturn]] static void throw_outside_loop(const char* operation);
 
     [[nodiscard]] execution& next();
+    [[gnu::always_inline]] void switch_to_next(fiber_base& self);
     bool start(fiber_base& fiber) noexcept;
     void finish(fiber_base& fiber) noexcept;
     [[noreturn]] void run_fibers();
@@ -133,6 +139,7 @@ private:
     ring<fiber_base> ready_;        // every fiber at most once
     fiber_base* running_ = nullptr; // null while drive() runs
     exception_globals& exceptions_; // of the thread
+    int& errno_;                    // of the thread; its value is the running fiber's (hazard D2)
     int slice_ = 0;                 // switches left before drive() looks at the clock
     execution driving_;             // the thread's own stack
 
@@ -170,15 +177,25 @@ inline execution& loop::next() {
         }
         if (fiber->stack || start(*fiber)) [[likely]] {
             running_ = fiber;
+            errno_ = fiber->saved_errno;
             return *fiber;
         }
     }
 }
 
+inline void loop::switch_to_next(fiber_base& self) {
+    self.saved_errno = errno_;
+    execution& to = next();
+    // The next may be the same: it yields and is alone, or what it was about to wait for has happened in next(). A switch
+    // to the execution that runs is not one: its handle is that of an earlier switch.
+    if (&to == &self) [[unlikely]]
+        return;
+    return switch_stacks(exceptions_, self, to);
+}
+
 inline void loop::park(wait_record& record, deadline until) {
     fiber_base& self = *running_;
     record.owner = &self;
-    record.saved_errno = errno;
     if (self.cancel_requested && cancellation_due(self)) [[unlikely]] {
         record.reason = wake_reason::cancelled;
         return;
@@ -191,11 +208,10 @@ inline void loop::park(wait_record& record, deadline until) {
         timers_.arm(record, until.time().time_since_epoch().count());
     }
     self.waiting = &record;
-    return switch_stacks(exceptions_, self, next());
+    return switch_to_next(self);
 }
 
 inline wake_reason loop::end_wait(wait_record& record) noexcept {
-    errno = record.saved_errno;
     if (record.timer_index != wait_record::no_timer)
         timers_.disarm(record);
     if (record.is_linked())
@@ -206,7 +222,7 @@ inline wake_reason loop::end_wait(wait_record& record) noexcept {
 inline void loop::yield() {
     fiber_base& self = *running_;
     ready_.push(&self); // there is room: it was in the queue before
-    switch_stacks(exceptions_, self, next());
+    return switch_to_next(self);
 }
 
 /// While it lives the running fiber's blocking calls ignore cancellation; for destructors and other code that must

@@ -1,4 +1,5 @@
 #include "base/diagnostic.hpp"
+#include "base/throw_cancelled.hpp"
 #include "sched/describe.hpp"
 #include "sched/fiber_main.hpp"
 #include "sched/loop.hpp"
@@ -19,6 +20,16 @@
 /// unwinds only if it finds one. libstdc++'s personality asks the type_info of the *handler* whether it catches
 /// (type_info::__do_catch). So a handler whose type_info decides at run time is a filter that runs with the throw site
 /// still on the stack. `kept_exception` below is such a type: declared, never defined, its type_info supplied by us.
+
+namespace coir::detail {
+namespace {
+
+void report_uncaught(const fiber_base& fiber) {
+    report(describe(fiber) + ", which is detached, ends by an uncaught exception");
+}
+
+} // namespace
+} // namespace coir::detail
 
 #if defined(__GLIBCXX__)
 
@@ -44,7 +55,7 @@ bool filter::__do_catch(const std::type_info* thrown, void** /*object*/, unsigne
     const fiber_base& fiber = loop::current()->running();
     if (fiber.has_handle || *thrown == typeid(cancelled))
         return true;
-    report(describe(fiber) + ", which is detached, ends by an uncaught exception");
+    report_uncaught(fiber);
     return false;
 }
 
@@ -74,6 +85,11 @@ void run_function(fiber_base& fiber) {
     try {
         fiber.call();
     } catch (kept_exception&) {
+        // Detached since the filter was asked, by somebody who ran while a destructor waited: the stack is gone already.
+        if (!fiber.has_handle && !is_cancelled(std::current_exception())) {
+            report_uncaught(fiber);
+            std::terminate();
+        }
         fiber.failure = std::current_exception();
     }
     if (!fiber.has_handle)

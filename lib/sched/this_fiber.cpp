@@ -34,7 +34,12 @@ void sleep_until(deadline until) {
 }
 
 void sleep_until(deadline until, std::error_code& error) noexcept {
-    const bool slept = sleep(loop::of_running_fiber("this_fiber::sleep_until()"), until);
+    loop* here = loop::current_with_running_fiber();
+    if (!here) {
+        error = std::make_error_code(std::errc::operation_not_permitted);
+        return;
+    }
+    const bool slept = sleep(*here, until);
     error = slept ? std::error_code{} : std::make_error_code(std::errc::operation_canceled);
 }
 

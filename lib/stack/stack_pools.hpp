@@ -14,10 +14,10 @@ public:
     /// `default_size` as in stack_pool.
     explicit stack_pools(std::size_t default_size) { pools_.push_back(std::make_unique<stack_pool>(default_size)); }
 
-    /// The pool for stacks of `size` bytes, 0 for the default. Throws as stack_pool does.
+    [[nodiscard]] stack_pool& of_default_size() noexcept { return *pools_.front(); }
+
+    /// The pool for stacks of `size` bytes. Throws as stack_pool does.
     [[nodiscard]] stack_pool& of_size(std::size_t size) {
-        if (size == 0)
-            return *pools_.front();
         const std::size_t rounded = stack_pool::rounded_size(size);
         for (const auto& pool : pools_)
             if (pool->stack_size() == rounded)

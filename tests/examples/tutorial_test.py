@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The code in the documents is the code of the examples, which are run as tests.
 
-tutorial_test.py PROJECT_ROOT. Every C++ block of docs/tutorial.md and examples/README.md must follow a line with a link to an
-example, and stand in that file, line by line, whatever its indentation. Links to files must lead somewhere.
+tutorial_test.py PROJECT_ROOT. Every C++ block of docs/tutorial.md and examples/README.md must follow a line with a
+link to an example, and stand in that file, line by line, whatever its indentation. Links must lead somewhere.
 """
 import pathlib
 import re
@@ -21,7 +21,8 @@ def stands_in(block, source):
     """`block` is a run of lines of `source`, possibly indented as a whole."""
     wanted = lines_of(block)
     lines = source.read_text().split("\n")
-    return any(lines_of("\n".join(lines[at:at + len(wanted)])) == wanted for at in range(len(lines) - len(wanted) + 1))
+    starts = range(len(lines) - len(wanted) + 1)
+    return any(lines_of("\n".join(lines[at:at + len(wanted)])) == wanted for at in starts)
 
 
 blocks = 0

@@ -178,6 +178,7 @@ TEST(exhaustion, of_guards_at_the_start_of_a_detached_fiber_is_reported) {
             // Owns a fiber: when it is thrown away, that is cancelled and awaited.
             struct guard {
                 std::string& log;
+                explicit guard(std::string& its_log) : log(its_log) {}
                 ~guard() {
                     this_fiber::yield();
                     log += "destroyed";

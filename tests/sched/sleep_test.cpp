@@ -106,7 +106,7 @@ TEST_F(sleep, with_an_error_code_reports_success) {
 }
 
 TEST_F(sleep, for_ever_ends_by_cancellation_only) {
-    run_on(driver, [this] {
+    run_on(driver, [] {
         bool cancelled = false;
         fiber<void> sleeper = spawn([&] {
             std::error_code error;

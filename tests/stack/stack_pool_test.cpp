@@ -242,9 +242,9 @@ TEST_F(stack_pool, names_the_limit_that_a_size_exceeds) {
 
 TEST(stack_pools, has_one_pool_for_each_rounded_size) {
     stack_pools pools{default_stack_size};
-    EXPECT_EQ(&pools.of_size(0), &pools.of_size(default_stack_size));
-    EXPECT_EQ(&pools.of_size(default_stack_size - 1), &pools.of_size(0));
-    EXPECT_NE(&pools.of_size(default_stack_size + 1), &pools.of_size(0));
+    EXPECT_EQ(&pools.of_default_size(), &pools.of_size(default_stack_size));
+    EXPECT_EQ(&pools.of_size(default_stack_size - 1), &pools.of_default_size());
+    EXPECT_NE(&pools.of_size(default_stack_size + 1), &pools.of_default_size());
     auto& small = pools.of_size(minimum_stack_size);
     for (std::size_t pages = 6; pages < 40; pages += 2)
         (void)pools.of_size(pages * page_size());

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <string_view>
 
 namespace coir::detail {
@@ -27,6 +28,9 @@ struct COIR_EXPORT fiber_base : execution, list_node {
     /// From blocks that the loop keeps.
     static void* operator new(std::size_t size);
     static void operator delete(void* block, std::size_t size) noexcept;
+    /// For functions that capture something with more than the usual alignment.
+    static void* operator new(std::size_t size, std::align_val_t alignment);
+    static void operator delete(void* block, std::size_t size, std::align_val_t alignment) noexcept;
 
     /// Runs the function, on the fiber's own stack, and keeps its result.
     virtual void call() = 0;
@@ -46,6 +50,7 @@ struct COIR_EXPORT fiber_base : execution, list_node {
     bool has_handle = true;                  ///< a fiber<T> refers to it: it must outlive its end
     bool cancel_requested = false;           ///< sticky
     unsigned char cancellation_disabled = 0; ///< depth of scopes in which blocking calls ignore cancel_requested
+    int saved_errno = 0;                     ///< its errno while it is not running (hazard D2)
 };
 
 /// How a fiber is made: the library's side of fiber_options.
@@ -58,8 +63,8 @@ struct spawn_parameters {
 COIR_EXPORT void spawn_fiber(fiber_base& fiber, const spawn_parameters& parameters);
 /// Parks with `record` until `fiber` has ended, or `until`. The switch is the last thing it does: see loop::park().
 COIR_EXPORT void park_until_end(wait_record& record, fiber_base& fiber, deadline until);
-/// Ends the wait that park_until_end() began; true if `fiber` has ended. Throws cancelled.
-COIR_EXPORT bool end_join(wait_record& record, const fiber_base& fiber);
+/// Ends the wait that park_until_end() began; true if the fiber has ended. Throws cancelled.
+COIR_EXPORT bool end_join(wait_record& record);
 COIR_EXPORT void cancel_fiber(fiber_base& fiber) noexcept;
 /// The handle gives up `fiber`: it is freed now or at its end.
 COIR_EXPORT void detach_fiber(fiber_base& fiber) noexcept;

@@ -35,7 +35,6 @@ struct wait_record : list_node {
     fiber_base* owner = nullptr;            ///< set by park()
     const void* object;                     ///< address of what is waited for; for descriptors its number
     std::uint32_t timer_index = no_timer;   ///< place in the timer queue, which keeps it up to date
-    int saved_errno = 0;                    ///< of the fiber; the variable belongs to the thread (hazard D2)
     wait_kind kind;                         ///< of `object`
     wake_reason reason = wake_reason::none; ///< written by the source that claims
 
