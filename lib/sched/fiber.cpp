@@ -47,8 +47,8 @@ void* fiber_base::operator new(std::size_t size, std::align_val_t alignment) {
     return ::operator new(size, alignment);
 }
 
-void fiber_base::operator delete(void* block, std::size_t size, std::align_val_t alignment) noexcept {
-    ::operator delete(block, size, alignment);
+void fiber_base::operator delete(void* block, std::size_t /*size*/, std::align_val_t alignment) noexcept {
+    ::operator delete(block, alignment);
 }
 
 void fiber_base::operator delete(void* block, std::size_t size) noexcept {
