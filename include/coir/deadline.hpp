@@ -11,6 +11,32 @@
 
 namespace coir {
 
+namespace detail {
+
+/// Nanoseconds, rounded up and clamped to what fits.
+template <class Rep, class Period>
+constexpr std::int64_t saturated_nanoseconds(std::chrono::duration<Rep, Period> duration) noexcept {
+    using in_nanoseconds = std::ratio_divide<Period, std::nano>;
+    if constexpr (std::integral<Rep> && in_nanoseconds::den == 1) {
+        std::int64_t result = 0;
+        if (__builtin_mul_overflow(duration.count(), in_nanoseconds::num, &result))
+            return duration.count() > 0 ? std::numeric_limits<std::int64_t>::max()
+                                        : std::numeric_limits<std::int64_t>::min();
+        return result;
+    } else { // floating point, or finer than a nanosecond
+        constexpr long double limit = 9.2e18L;
+        const auto wide = std::chrono::duration<long double, std::nano>(duration).count();
+        if (!(wide < limit)) // also for not-a-number
+            return std::numeric_limits<std::int64_t>::max();
+        if (wide < -limit)
+            return std::numeric_limits<std::int64_t>::min();
+        const auto whole = static_cast<std::int64_t>(wide);
+        return whole + (static_cast<long double>(whole) < wide ? 1 : 0);
+    }
+}
+
+} // namespace detail
+
 /// A point of time after which a call gives up waiting. Absolute, on the steady clock, saturating: no duration is too
 /// long. Every call of the library that may suspend takes one as its last argument; without one it waits for ever.
 ///
@@ -32,12 +58,12 @@ public:
     /// At `time`.
     template <class Duration>
     constexpr deadline(std::chrono::time_point<clock, Duration> time) noexcept // NOLINT(google-explicit-constructor)
-        : nanoseconds_(saturated(time.time_since_epoch())) {}
+        : nanoseconds_(detail::saturated_nanoseconds(time.time_since_epoch())) {}
 
     /// `duration` from now; not later than never, not earlier than now.
     template <class Rep, class Period>
     deadline(std::chrono::duration<Rep, Period> duration) noexcept // NOLINT(google-explicit-constructor)
-        : nanoseconds_(from_now(saturated(duration))) {}
+        : nanoseconds_(from_now(detail::saturated_nanoseconds(duration))) {}
 
     [[nodiscard]] static constexpr deadline never() noexcept { return {}; }
 
@@ -58,27 +84,6 @@ public:
 
 private:
     static constexpr std::int64_t never_ = std::numeric_limits<std::int64_t>::max();
-
-    /// Nanoseconds, rounded up and clamped to what fits.
-    template <class Rep, class Period>
-    static constexpr std::int64_t saturated(std::chrono::duration<Rep, Period> duration) noexcept {
-        using in_nanoseconds = std::ratio_divide<Period, std::nano>;
-        if constexpr (std::integral<Rep> && in_nanoseconds::den == 1) {
-            std::int64_t result = 0;
-            if (__builtin_mul_overflow(duration.count(), in_nanoseconds::num, &result))
-                return duration.count() > 0 ? never_ : std::numeric_limits<std::int64_t>::min();
-            return result;
-        } else { // floating point, or finer than a nanosecond
-            constexpr long double limit = 9.2e18L;
-            const auto wide = std::chrono::duration<long double, std::nano>(duration).count();
-            if (!(wide < limit)) // also for not-a-number
-                return never_;
-            if (wide < -limit)
-                return std::numeric_limits<std::int64_t>::min();
-            const auto whole = static_cast<std::int64_t>(wide);
-            return whole + (static_cast<long double>(whole) < wide ? 1 : 0);
-        }
-    }
 
     COIR_EXPORT static std::int64_t now() noexcept;
     COIR_EXPORT static std::int64_t from_now(std::int64_t nanoseconds) noexcept;
