@@ -67,8 +67,10 @@ public:
     /// joinable; likewise coir::cancelled when the *calling* fiber is cancelled meanwhile. Throws std::logic_error if
     /// not joinable, on joining oneself, and outside the loop of the fiber while the fiber has not ended.
     T join(deadline until = {}) {
+        const detail::fiber_base* const joined = state_;
         const bool has_ended = wait(until);
-        if (!state_) // another fiber has joined it meanwhile
+        // Meanwhile another fiber may have joined it, and even put a new one into the handle.
+        if (!state_ || state_ != joined || state_->finished != has_ended)
             detail::throw_not_joinable();
         if (!has_ended)
             detail::throw_join_timed_out(*state_);

@@ -276,6 +276,27 @@ TEST_F(spawn_join, by_two_gives_the_result_to_one_and_tells_the_other) {
     });
 }
 
+TEST_F(spawn_join, does_not_take_the_fiber_that_another_has_put_into_the_handle_meanwhile) {
+    run_on(driver, [] {
+        fiber<int> worker = spawn([] {
+            this_fiber::sleep_for(1s);
+            return 5;
+        });
+        fiber<int> first = spawn([&] {
+            const int result = worker.join();
+            worker = spawn([] {
+                this_fiber::sleep_for(1h);
+                return 6;
+            });
+            return result;
+        });
+        fiber<int> second = spawn([&] { return worker.join(); });
+        EXPECT_EQ(first.join(), 5);
+        EXPECT_THROW(second.join(), std::logic_error);
+        EXPECT_TRUE(worker.joinable());
+    });
+}
+
 TEST_F(spawn_join, survives_that_the_handle_is_moved_meanwhile) {
     run_on(driver, [] {
         fiber<int> worker = spawn([] {
@@ -327,9 +348,9 @@ TEST_F(spawn_join, refuses_a_stack_that_is_too_small_and_starts_nothing) {
     run_on(driver, [] {
         bool ran = false;
         const auto alive = std::make_shared<int>(0);
-        EXPECT_THROW((void)spawn(fiber_options{.stack_size = coir::minimum_stack_size - 1},
-                                 [&ran, alive] { ran = true; }),
-                     std::invalid_argument);
+        EXPECT_THROW(
+            (void)spawn(fiber_options{.stack_size = coir::minimum_stack_size - 1}, [&ran, alive] { ran = true; }),
+            std::invalid_argument);
         EXPECT_EQ(alive.use_count(), 1);
         this_fiber::sleep_for(1s);
         EXPECT_FALSE(ran);
