@@ -80,7 +80,8 @@ public:
         return clock::time_point{std::chrono::nanoseconds{nanoseconds_}};
     }
 
-    constexpr auto operator<=>(const deadline&) const noexcept = default;
+    constexpr auto
+    operator<=>(const deadline&) const noexcept = default; // NOLINT(modernize-use-nullptr): clang-tidy 14
 
 private:
     static constexpr std::int64_t never_ = std::numeric_limits<std::int64_t>::max();

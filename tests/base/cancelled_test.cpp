@@ -242,8 +242,7 @@ TEST(cancelled, counts_as_a_forced_unwind_for_those_who_know_one) {
         } catch (...) {
             FAIL();
         }
-    } catch (const cancelled&) {
-    }
+    } catch (const cancelled&) {}
     EXPECT_TRUE(noticed);
 }
 

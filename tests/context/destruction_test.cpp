@@ -174,8 +174,7 @@ TEST(destruction, in_a_catch_block_keeps_the_exception_that_is_handled_there) {
             } catch (const std::runtime_error& error) {
                 try {
                     self.suspend();
-                } catch (const coir::cancelled&) {
-                }
+                } catch (const coir::cancelled&) {}
                 EXPECT_STREQ(error.what(), "inside");
                 try {
                     throw;

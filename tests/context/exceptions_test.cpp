@@ -88,9 +88,8 @@ void throw_catch_and_suspend_in_between(context::self& self, const std::string& 
 TEST(exceptions, in_catch_blocks_are_not_mixed_up) {
     std::vector<context> contexts;
     for (int i = 0; i < 2; ++i)
-        contexts.emplace_back([name = std::to_string(i)](context::self& self) {
-            throw_catch_and_suspend_in_between(self, name);
-        });
+        contexts.emplace_back(
+            [name = std::to_string(i)](context::self& self) { throw_catch_and_suspend_in_between(self, name); });
     while (contexts[0].resume())
         contexts[1].resume();
     contexts[1].resume();
@@ -101,9 +100,8 @@ TEST(exceptions, in_catch_blocks_are_not_mixed_up) {
 TEST(exceptions, of_a_thousand_contexts_in_random_order_are_not_mixed_up) {
     std::vector<context> contexts;
     for (int i = 0; i < 1000; ++i)
-        contexts.emplace_back([name = std::to_string(i)](context::self& self) {
-            throw_catch_and_suspend_in_between(self, name);
-        });
+        contexts.emplace_back(
+            [name = std::to_string(i)](context::self& self) { throw_catch_and_suspend_in_between(self, name); });
     run_in_random_order(contexts, 1);
     EXPECT_EQ(current_message(), "");
     EXPECT_EQ(std::uncaught_exceptions(), 0);
@@ -298,8 +296,7 @@ TEST(exceptions, unwinding_outside_are_not_seen_by_what_a_destructor_resumes) {
             inside_count = std::uncaught_exceptions();
             try {
                 throw std::runtime_error("inside");
-            } catch (const std::runtime_error&) {
-            }
+            } catch (const std::runtime_error&) {}
             self.suspend();
         }
     }};
@@ -324,8 +321,7 @@ TEST(exceptions, unwinding_outside_are_not_seen_by_what_a_destructor_resumes) {
 }
 
 struct thrower {
-    explicit thrower(context::self& self, std::string& log)
-    try : number_(fail(self)) {
+    explicit thrower(context::self& self, std::string& log) try : number_(fail(self)) {
     } catch (const std::runtime_error& error) {
         self.suspend();
         log += error.what(); // and rethrows

@@ -189,7 +189,8 @@ TEST_F(adopted_stack, is_only_taken_by_fibers_of_the_same_size) {
             if (i % 2 == 0)
                 workers.push_back(spawn(fiber_options{.stack_size = 1 << 20}, [] { return recurse(700); }));
             else
-                workers.push_back(spawn(fiber_options{.stack_size = coir::minimum_stack_size}, [] { return recurse(3); }));
+                workers.push_back(
+                    spawn(fiber_options{.stack_size = coir::minimum_stack_size}, [] { return recurse(3); }));
         }
         for (std::size_t i = 0; i < workers.size(); ++i)
             EXPECT_EQ(workers[i].join(), i % 2 == 0 ? 700U : 3U);

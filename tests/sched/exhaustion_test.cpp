@@ -1,7 +1,7 @@
 // When there is no more memory for stacks, spawn() says so and nothing has happened; what exists goes on.
 
-#include "child_process.hpp"
 #include "base/diagnostic.hpp"
+#include "child_process.hpp"
 #include "sched/fake_driver.hpp"
 
 #include <coir/fiber.hpp>
@@ -9,9 +9,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
-#include <cerrno>
 #include <cstdlib>
 #include <iterator>
 #include <linux/filter.h>
@@ -159,8 +159,7 @@ TEST(exhaustion, of_guards_at_the_start_of_a_fiber_arrives_at_join) {
                 }
             }
             this_fiber::sleep_for(1s);
-            return coir::detail::available_guard() == coir::detail::guard_kind::protection ||
-                   (!ran && failures == 5);
+            return coir::detail::available_guard() == coir::detail::guard_kind::protection || (!ran && failures == 5);
         });
     });
     EXPECT_TRUE(end.exited_well()) << end.status << end.errors;

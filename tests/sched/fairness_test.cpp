@@ -91,8 +91,7 @@ TEST_F(fairness, woken_fibers_run_in_the_order_of_waking) {
                 order += name;
             }));
         this_fiber::yield();
-        while (source.notify_one()) {
-        }
+        while (source.notify_one()) {}
         for (auto& each : workers)
             each.join();
         EXPECT_EQ(order, "abcd");

@@ -62,7 +62,9 @@ TEST_F(lifetime, the_function_is_destroyed_by_the_fiber_and_may_wait) {
 TEST_F(lifetime, arguments_are_destroyed_by_the_fiber_and_may_wait) {
     run_on(driver, [] {
         std::string log;
-        spawn({.name = "worker"}, [](const waits_at_end&) {}, waits_at_end{log}).join();
+        spawn(
+            {.name = "worker"}, [](const waits_at_end&) {}, waits_at_end{log})
+            .join();
         EXPECT_EQ(log, "worker waited. ");
     });
 }
@@ -177,7 +179,9 @@ TEST_F(lifetime, a_handle_may_be_destroyed_by_another_fiber) {
 TEST_F(lifetime, a_handle_may_be_destroyed_by_a_fiber_that_was_never_more_than_ready) {
     run_on(driver, [] {
         bool ran = false;
-        { const fiber<void> worker = spawn([&] { ran = true; }); }
+        {
+            const fiber<void> worker = spawn([&] { ran = true; });
+        }
         EXPECT_TRUE(ran); // cancellation reaches it at its first blocking call only
     });
 }

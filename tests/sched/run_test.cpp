@@ -66,13 +66,12 @@ TEST_F(run, refuses_a_default_stack_that_is_too_small) {
 }
 
 TEST_F(run, gives_fibers_the_stack_size_that_it_is_told) {
-    run_on(
-        driver,
-        [] {
-            static_cast<volatile char*>(__builtin_alloca(3 << 20))[0] = 1;
-            spawn([] { static_cast<volatile char*>(__builtin_alloca(3 << 20))[0] = 1; }).join();
-        },
-        {.stack_size = 4 << 20});
+    run_on(driver,
+           [] {
+               static_cast<volatile char*>(__builtin_alloca(3 << 20))[0] = 1;
+               spawn([] { static_cast<volatile char*>(__builtin_alloca(3 << 20))[0] = 1; }).join();
+           },
+           {.stack_size = 4 << 20});
 }
 
 TEST_F(run, outside_of_it_fibers_do_not_exist) {
@@ -92,8 +91,7 @@ TEST_F(run, outside_of_it_sleep_with_an_error_code_does_not_end_the_program) {
                     try {
                         std::error_code error;
                         this_fiber::sleep_for(1ms, error);
-                    } catch (const std::logic_error&) {
-                    }
+                    } catch (const std::logic_error&) {}
                     return true;
                 }).exited_well());
 }

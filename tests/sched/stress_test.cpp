@@ -92,8 +92,9 @@ private:
         if (!may_throw)
             seed |= 1;
         const std::size_t size = seed % 5 == 0 ? 256 * 1024 : 0;
-        return {spawn(fiber_options{.name = seed % 3 == 0 ? "named" : "", .stack_size = size},
-                      [this, depth](unsigned its_seed) { return live(its_seed, depth); }, seed),
+        return {spawn(
+                    fiber_options{.name = seed % 3 == 0 ? "named" : "", .stack_size = size},
+                    [this, depth](unsigned its_seed) { return live(its_seed, depth); }, seed),
                 seed};
     }
 
@@ -148,8 +149,7 @@ private:
         other.handle.cancel();
         try {
             expect_end_of(other);
-        } catch (const cancelled&) {
-        }
+        } catch (const cancelled&) {}
     }
 
     void join(worker&& other, std::minstd_rand& random) {

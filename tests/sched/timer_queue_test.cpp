@@ -128,7 +128,8 @@ TEST_F(timers, behave_as_a_sorted_map_does) {
             queue.arm(*record, when);
             model.emplace(when, record);
         } else if (what < 95 && !model.empty()) {
-            const auto victim = std::next(model.begin(), static_cast<std::ptrdiff_t>(random() % std::min<std::size_t>(model.size(), 50)));
+            const auto victim = std::next(
+                model.begin(), static_cast<std::ptrdiff_t>(random() % std::min<std::size_t>(model.size(), 50)));
             queue.disarm(*victim->second);
             ASSERT_EQ(victim->second->timer_index, wait_record::no_timer);
             unused.push_back(victim->second);

@@ -76,9 +76,8 @@ TEST_F(wait_race, the_first_of_three_sources_wins_whatever_the_order) {
             });
             waiter.join();
             EXPECT_EQ(resumed, 1);
-            const bool notified_first =
-                std::find(sources.begin(), sources.end(), wake_reason::notified) <
-                std::find(sources.begin(), sources.end(), wake_reason::cancelled);
+            const bool notified_first = std::find(sources.begin(), sources.end(), wake_reason::notified) <
+                                        std::find(sources.begin(), sources.end(), wake_reason::cancelled);
             EXPECT_EQ(seen, notified_first ? wake_reason::notified : wake_reason::cancelled);
         });
     }

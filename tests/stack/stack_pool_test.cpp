@@ -41,7 +41,8 @@ std::size_t pages_in_memory(const std::byte* bottom, std::size_t size) {
     std::vector<unsigned char> present(size / page_size());
     if (::mincore(const_cast<std::byte*>(bottom), size, present.data()) != 0)
         return std::numeric_limits<std::size_t>::max();
-    return static_cast<std::size_t>(std::count_if(present.begin(), present.end(), [](unsigned char c) { return c & 1; }));
+    return static_cast<std::size_t>(
+        std::count_if(present.begin(), present.end(), [](unsigned char c) { return c & 1; }));
 }
 
 /// Asks the kernel, who answers without a signal.

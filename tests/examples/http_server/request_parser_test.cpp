@@ -27,8 +27,7 @@ struct RequestParser : testing::Test {
 };
 
 TEST_F(RequestParser, ReadsWhatMatters) {
-    EXPECT_EQ(parse("HEAD /a?b HTTP/1.1\r\nHOST: here\r\nIf-Modified-Since: then\r\nOther: x\r\n\r\n"),
-              HTTP_STATUS_OK);
+    EXPECT_EQ(parse("HEAD /a?b HTTP/1.1\r\nHOST: here\r\nIf-Modified-Since: then\r\nOther: x\r\n\r\n"), HTTP_STATUS_OK);
     const request& found = parser.get();
     EXPECT_EQ(found.method, HTTP_HEAD);
     EXPECT_EQ(found.target, "/a?b");
