@@ -9,4 +9,7 @@ namespace coir::detail {
 /// `fiber 42 "name"`, for messages.
 [[nodiscard]] std::string describe(const fiber_base& fiber);
 
+/// What it does: `waits to read from descriptor 7`, `is ready to run`, …
+[[nodiscard]] std::string describe_state(const fiber_base& fiber);
+
 } // namespace coir::detail

@@ -59,13 +59,6 @@ void fiber_base::operator delete(void* block, std::size_t size) noexcept {
         ::operator delete(block);
 }
 
-std::string describe(const fiber_base& fiber) {
-    std::string text = "fiber " + std::to_string(fiber.id);
-    if (fiber.name)
-        text += std::string{" \""} + fiber.name.get() + '"';
-    return text;
-}
-
 void spawn_fiber(fiber_base& fiber, const spawn_parameters& parameters) {
     loop::of_running_fiber("spawn()").spawn(fiber, parameters);
 }
@@ -81,13 +74,12 @@ void park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
 bool end_join(wait_record& record) {
     const wake_reason reason = record.owner->owner->end_wait(record);
     if (reason == wake_reason::cancelled)
-        throw_cancelled();
+        throw_cancelled(*record.owner, "fiber::join");
     return reason == wake_reason::notified;
 }
 
 void cancel_fiber(fiber_base& fiber) noexcept {
-    if (!fiber.finished)
-        fiber.owner->cancel(fiber);
+    cancel(fiber);
 }
 
 void detach_fiber(fiber_base& fiber) noexcept {
@@ -99,12 +91,13 @@ void detach_fiber(fiber_base& fiber) noexcept {
 
 void abandon_fiber(fiber_base& fiber) noexcept {
     if (!fiber.finished) {
+        if (fiber.owner->is_abandoned()) // with all its fibers: it is on no stack that will run again
+            return;
         cancel_fiber(fiber);
-        loop& here = loop::of_running_fiber("~fiber()");
-        const cancellation_disabled_scope must_wait{here.running()};
+        const uncancellable must_wait;
         wait_record record{wait_kind::join, &fiber};
         park_until_end(record, fiber, deadline::never());
-        here.end_wait(record);
+        loop::current()->end_wait(record);
     }
     discard(fiber);
 }

@@ -1,0 +1,141 @@
+#include "sched/cancellation.hpp"
+
+#include "base/diagnostic.hpp"
+#include "base/throw_cancelled.hpp"
+#include "sched/describe.hpp"
+#include "sched/loop.hpp"
+
+#include <cstdlib>
+#include <string>
+
+/// \file
+/// Which fibers are cancelled: a tree of scopes, and one flag that the hot paths look at.
+///
+/// A fiber is in a chain of scopes, innermost first (scope_state::outer), then in its function as a whole (cancel_called),
+/// then, as a member of a task group, in the scope of that group, which is in the chain of the fiber that opened the group;
+/// and so on. Cancellation comes from further out, and stops at a scope that shields. Whether it reaches a fiber is worked
+/// out when something changes, for the fiber and all that are in its groups, and kept in `cancel_requested`; that is
+/// all that blocking calls look at.
+namespace coir::detail {
+namespace {
+
+// Of a fiber, from the place `scope` (null: its function as a whole) outwards.
+bool is_reached(const fiber_base* fiber, const scope_state* scope) noexcept {
+    for (;;) {
+        for (; scope; scope = scope->outer) {
+            if (scope->cancelled)
+                return true;
+            if (scope->shields)
+                return false;
+        }
+        if (fiber->cancel_called)
+            return true;
+        scope = fiber->group;
+        if (!scope)
+            return false;
+        fiber = scope->fiber;
+    }
+}
+
+void update(fiber_base& fiber) noexcept {
+    fiber.cancel_requested = is_reached(&fiber, fiber.scope);
+    if (!fiber.cancel_requested)
+        fiber.cancel_thrown = false;
+    // As cancellation_due(), of a fiber that is not running: its exceptions are in its control block.
+    else if (fiber.waiting && (fiber.is_plain || fiber.uncaught_exceptions == 0))
+        fiber.owner->wake(*fiber.waiting, wake_reason::cancelled);
+}
+
+// Something has changed for `fiber`, and so perhaps for those in its groups. As deep as groups are nested.
+void update_all(fiber_base& fiber) noexcept {
+    update(fiber);
+    for (scope_state* scope = fiber.scope; scope; scope = scope->outer)
+        if (scope->members)
+            scope->members->for_each([](group_member& member) { update_all(*member.fiber); });
+}
+
+// The failure of a task group of the running fiber, if that is why its calls fail.
+const std::exception_ptr* failure_for(const fiber_base& running) noexcept {
+    for (const scope_state* scope = running.scope; scope && !scope->shields; scope = scope->outer)
+        if (scope->cancelled && scope->failure && is_cause_of_cancellation(*scope))
+            return scope->failure;
+    return nullptr;
+}
+
+bool is_handling_an_exception() noexcept {
+    return thread_exceptions().caught_exceptions != nullptr;
+}
+
+} // namespace
+
+void cancel(fiber_base& fiber) noexcept {
+    if (fiber.finished || fiber.cancel_called)
+        return;
+    fiber.cancel_called = true;
+    update_all(fiber);
+}
+
+void throw_cancelled(fiber_base& running, const char* operation) {
+    if (const std::exception_ptr* failure = failure_for(running))
+        std::rethrow_exception(*failure);
+    // In a handler, the last one may still be passed on.
+    if (running.cancel_thrown && !running.swallow_reported && !is_handling_an_exception()) {
+        running.swallow_reported = true;
+        report(describe(running) +
+               " was cancelled, has not passed on coir::cancelled (is there a catch (...) without throw?), " +
+               "and now calls " + operation);
+    }
+    running.cancel_thrown = true;
+    throw_cancelled();
+}
+
+void enter_scope(scope_state& scope, deadline until) {
+    loop& here = loop::of_running_fiber("cancel_scope");
+    fiber_base& running = here.running();
+    scope.fiber = &running;
+    if (until <= deadline::passed())
+        scope.cancelled = true;
+    else if (!until.is_never())
+        here.arm(scope, until);
+    scope.outer = running.scope;
+    running.scope = &scope;
+    update(running);
+}
+
+void leave_scope(scope_state& scope) noexcept {
+    fiber_base& fiber = *scope.fiber;
+    const loop* here = loop::current_with_running_fiber();
+    if (!here || &here->running() != &fiber || fiber.scope != &scope) {
+        report(describe(fiber) +
+               ": a cancel_scope is destroyed by another fiber, or before one inside it; scopes must be local " +
+               "variables of the fiber that is in them");
+        std::abort();
+    }
+    if (scope.timer_index != timer::no_timer)
+        fiber.owner->disarm(scope);
+    fiber.scope = scope.outer;
+    update(fiber);
+}
+
+void cancel_scope_state(scope_state& scope) noexcept {
+    if (scope.cancelled)
+        return;
+    scope.cancelled = true;
+    update_all(*scope.fiber);
+}
+
+void set_scope_deadline(scope_state& scope, deadline until) {
+    loop& here = *scope.fiber->owner;
+    if (scope.timer_index != timer::no_timer)
+        here.disarm(scope);
+    if (until <= deadline::passed())
+        cancel_scope_state(scope);
+    else if (!until.is_never())
+        here.arm(scope, until);
+}
+
+bool is_cause_of_cancellation(const scope_state& scope) noexcept {
+    return scope.cancelled && (scope.shields || !is_reached(scope.fiber, scope.outer));
+}
+
+} // namespace coir::detail
