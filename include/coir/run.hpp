@@ -58,7 +58,7 @@ std::invoke_result_t<Function&> run(Function&& function, const loop_options& opt
     detail::fiber_task<result, decltype(call)> main{call};
     detail::run_loop(main, options);
     if (main.failure)
-        std::rethrow_exception(std::move(main.failure));
+        detail::rethrow_failure(main);
     return main.take();
 }
 

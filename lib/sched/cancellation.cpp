@@ -11,54 +11,44 @@
 /// \file
 /// Which fibers are cancelled: a tree of scopes, and one flag that the hot paths look at.
 ///
-/// A fiber is in a chain of scopes, innermost first (scope_state::outer), then in its function as a whole (cancel_called),
-/// then, as a member of a task group, in the scope of that group, which is in the chain of the fiber that opened the group;
-/// and so on. Cancellation comes from further out, and stops at a scope that shields. Whether it reaches a fiber is worked
+/// A fiber is in a chain of scopes, innermost first (scope_state::outer), and then in its function as a whole (cancel_called).
+/// Of a member of a task group the chain goes on with the scope of that group, which is in the chain of the fiber that
+/// opened the group; and so on. Cancellation comes from further out, and stops at a scope that shields. Whether it reaches a fiber is worked
 /// out when something changes, for the fiber and all that are in its groups, and kept in `cancel_requested`; that is
 /// all that blocking calls look at.
 namespace coir::detail {
 namespace {
 
-// Of a fiber, from the place `scope` (null: its function as a whole) outwards.
+// Cancellation reaches the place in `fiber` around which `scope` is the next.
 bool is_reached(const fiber_base* fiber, const scope_state* scope) noexcept {
-    for (;;) {
-        for (; scope; scope = scope->outer) {
-            if (scope->cancelled)
+    for (;; scope = scope->outer) {
+        if (!scope || scope->fiber != fiber) { // on the way out, the function of `fiber` is passed here
+            if (fiber->cancel_called)
                 return true;
-            if (scope->shields)
+            if (!scope)
                 return false;
+            fiber = scope->fiber;
         }
-        if (fiber->cancel_called)
+        if (scope->cancelled)
             return true;
-        scope = fiber->group;
-        if (!scope)
+        if (scope->shields)
             return false;
-        fiber = scope->fiber;
     }
-}
-
-void update(fiber_base& fiber) noexcept {
-    fiber.cancel_requested = is_reached(&fiber, fiber.scope);
-    if (!fiber.cancel_requested)
-        fiber.cancel_thrown = false;
-    // As cancellation_due(), of a fiber that is not running: its exceptions are in its control block.
-    else if (fiber.waiting && (fiber.is_plain || fiber.uncaught_exceptions == 0))
-        fiber.owner->wake(*fiber.waiting, wake_reason::cancelled);
 }
 
 // Something has changed for `fiber`, and so perhaps for those in its groups. As deep as groups are nested.
 void update_all(fiber_base& fiber) noexcept {
-    update(fiber);
-    for (scope_state* scope = fiber.scope; scope; scope = scope->outer)
+    update_cancellation(fiber);
+    for (scope_state* scope = fiber.scope; scope && scope->fiber == &fiber; scope = scope->outer)
         if (scope->members)
             scope->members->for_each([](group_member& member) { update_all(*member.fiber); });
 }
 
-// The failure of a task group of the running fiber, if that is why its calls fail.
-const std::exception_ptr* failure_for(const fiber_base& running) noexcept {
-    for (const scope_state* scope = running.scope; scope && !scope->shields; scope = scope->outer)
+// The scope of a task group of the running fiber whose failure is why its calls fail.
+scope_state* find_failed_group(const fiber_base& running) noexcept {
+    for (scope_state* scope = running.scope; scope && scope->fiber == &running && !scope->shields; scope = scope->outer)
         if (scope->cancelled && scope->failure && is_cause_of_cancellation(*scope))
-            return scope->failure;
+            return scope;
     return nullptr;
 }
 
@@ -68,6 +58,15 @@ bool is_handling_an_exception() noexcept {
 
 } // namespace
 
+void update_cancellation(fiber_base& fiber) noexcept {
+    fiber.cancel_requested = is_reached(&fiber, fiber.scope);
+    if (!fiber.cancel_requested)
+        fiber.cancel_thrown = false;
+    // As cancellation_due(), of a fiber that is not running: its exceptions are in its control block.
+    else if (fiber.waiting && (fiber.is_plain || fiber.uncaught_exceptions == 0))
+        fiber.owner->wake(*fiber.waiting, wake_reason::cancelled);
+}
+
 void cancel(fiber_base& fiber) noexcept {
     if (fiber.finished || fiber.cancel_called)
         return;
@@ -76,8 +75,10 @@ void cancel(fiber_base& fiber) noexcept {
 }
 
 void throw_cancelled(fiber_base& running, const char* operation) {
-    if (const std::exception_ptr* failure = failure_for(running))
-        std::rethrow_exception(*failure);
+    if (scope_state* group = find_failed_group(running)) {
+        group->failure_thrown = true;
+        std::rethrow_exception(*group->failure);
+    }
     // In a handler, the last one may still be passed on.
     if (running.cancel_thrown && !running.swallow_reported && !is_handling_an_exception()) {
         running.swallow_reported = true;
@@ -99,7 +100,7 @@ void enter_scope(scope_state& scope, deadline until) {
         here.arm(scope, until);
     scope.outer = running.scope;
     running.scope = &scope;
-    update(running);
+    update_cancellation(running);
 }
 
 void leave_scope(scope_state& scope) noexcept {
@@ -114,7 +115,7 @@ void leave_scope(scope_state& scope) noexcept {
     if (scope.timer_index != timer::no_timer)
         fiber.owner->disarm(scope);
     fiber.scope = scope.outer;
-    update(fiber);
+    update_cancellation(fiber);
 }
 
 void cancel_scope_state(scope_state& scope) noexcept {

@@ -15,6 +15,9 @@ namespace coir::detail {
 /// Cancels `fiber` as a whole.
 void cancel(fiber_base& fiber) noexcept;
 
+/// `fiber` has changed its place in the tree of scopes.
+void update_cancellation(fiber_base& fiber) noexcept;
+
 /// Ends the call `operation` of the running fiber, whose cancellation is due: throws coir::cancelled, or the failure of a task
 /// group that it is in. A fiber that has been told before, and has not passed it on, is reported.
 [[noreturn]] void throw_cancelled(fiber_base& running, const char* operation);

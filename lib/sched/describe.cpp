@@ -89,4 +89,14 @@ std::string describe_state(const fiber_base& fiber) {
     return "is ready to run";
 }
 
+std::string describe_failure(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "unknown exception";
+    }
+}
+
 } // namespace coir::detail

@@ -2,6 +2,7 @@
 
 #include <coir/detail/fiber_base.hpp>
 
+#include <exception>
 #include <string>
 
 namespace coir::detail {
@@ -11,5 +12,8 @@ namespace coir::detail {
 
 /// What it does: `waits to read from descriptor 7`, `is ready to run`, …
 [[nodiscard]] std::string describe_state(const fiber_base& fiber);
+
+/// The message of an exception.
+[[nodiscard]] std::string describe_failure(const std::exception_ptr& failure);
 
 } // namespace coir::detail

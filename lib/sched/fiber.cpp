@@ -1,6 +1,7 @@
 #include "base/diagnostic.hpp"
 #include "base/throw_cancelled.hpp"
 #include "sched/describe.hpp"
+#include "sched/fiber_storage.hpp"
 #include "sched/loop.hpp"
 
 #include <coir/cancelled.hpp>
@@ -20,20 +21,16 @@ namespace {
 
 // Frees an ended fiber whose result nobody has asked for. A failure is not lost without a word.
 void discard(fiber_base& fiber) noexcept {
-    if (fiber.failure) {
-        try {
-            std::rethrow_exception(std::move(fiber.failure));
-        } catch (const cancelled&) { // what was asked for
-        } catch (const std::exception& lost) {
-            report(describe(fiber) + " failed and was never joined: " + lost.what());
-        } catch (...) {
-            report(describe(fiber) + " failed and was never joined: unknown exception");
-        }
-    }
+    if (fiber.failure && !is_cancelled(fiber.failure)) // cancelled is what was asked for
+        report(describe(fiber) + " failed and was never joined: " + describe_failure(fiber.failure));
     delete &fiber;
 }
 
 } // namespace
+
+fiber_base::fiber_base() noexcept {
+    is_plain = false; // it has no stack
+}
 
 fiber_base::~fiber_base() = default;
 
@@ -100,6 +97,11 @@ void abandon_fiber(fiber_base& fiber) noexcept {
         loop::current()->end_wait(record);
     }
     discard(fiber);
+}
+
+void rethrow_failure(fiber_base& ended) {
+    take_over_exception_group(ended);
+    std::rethrow_exception(std::move(ended.failure));
 }
 
 void throw_join_timed_out(const fiber_base& fiber) {

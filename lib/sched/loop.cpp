@@ -4,6 +4,7 @@
 #include "base/single_threaded.hpp"
 #include "context/floating_point.hpp"
 #include "sched/describe.hpp"
+#include "sched/fiber_storage.hpp"
 #include "sched/fiber_main.hpp"
 
 #include <algorithm>
@@ -65,6 +66,8 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
         fiber.name = std::make_unique<char[]>(parameters.name.size() + 1);
         std::memcpy(fiber.name.get(), parameters.name.data(), parameters.name.size());
     }
+    if (!running_ || running_->storage)
+        inherit_context(fiber);
     stacks.promise();
     if (next_id_ == last_id_) {
         next_id_ = next_block_of_ids.fetch_add(ids_per_block, std::memory_order_relaxed);
@@ -91,7 +94,7 @@ bool loop::start(fiber_base& fiber) noexcept {
         return true;
     } catch (...) {
         fiber.failure = std::current_exception();
-        if (!fiber.has_handle)
+        if (!fiber.has_handle && !fiber.scope) // a task group is told
             report(describe(fiber) + ", which is detached, could not start: no stack");
         finish(fiber);
         return false;

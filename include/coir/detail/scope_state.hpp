@@ -16,16 +16,17 @@ struct group_member : list_node {
     fiber_base* fiber = nullptr;
 };
 
-/// A stretch of a fiber's execution that can be cancelled, or shielded, as a whole. Scopes of a fiber are nested: `outer`
-/// leads to the fiber's function, and from there, for a member of a task group, on to the scope of the group. Belongs to the
-/// thread of the loop.
+/// A stretch of a fiber's execution that can be cancelled, or shielded, as a whole. Scopes of a fiber are nested; around those
+/// of a member of a task group is the scope of the group, which another fiber has entered. Belongs to the thread of the
+/// loop.
 struct scope_state : timer {
     scope_state() noexcept : timer(use::scope) {}
 
     fiber_base* fiber = nullptr;                     ///< that is inside
-    scope_state* outer = nullptr;                    ///< of the same fiber
+    scope_state* outer = nullptr;                    ///< the next around it
     intrusive_list<group_member>* members = nullptr; ///< of a task group: they are inside as well
     const std::exception_ptr* failure = nullptr;     ///< what blocking calls of `fiber` throw, instead of `cancelled`
+    bool failure_thrown = false; ///< by a blocking call
     bool cancelled = false;                          ///< sticky
     bool shields = false;                            ///< cancellation from further out does not reach in
 };
