@@ -33,6 +33,7 @@ shared_stacks& context_stacks() {
 void context_main(void* argument) {
     auto& state = *static_cast<context_state*>(argument);
     sanitizer::after_switch(state);
+    sanitizer::set_name("context");
     state.started = true;
     try {
         state.call();

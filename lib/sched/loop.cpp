@@ -204,6 +204,8 @@ void loop::run_fibers() {
         fiber_base& self = *running_;
         stack_pool& stacks = *self.stacks;
         std::byte* const stack = self.stack;
+        if constexpr (sanitizer::enabled)
+            sanitizer::set_name(describe(self).c_str());
         run_function(self);
         exceptions_ = {nullptr, 0}; // whatever it left behind is not the next one's (hazard A3)
         finish(self);

@@ -99,6 +99,7 @@ std::byte* stack_pool::guarded_fresh_slot() {
     std::byte* guard = slabs_[fresh_slab_].memory + fresh_slot_ * slot_bytes();
     if (const std::error_code error = install_guard(guard, available_guard()))
         throw_exhausted(error, "guarding a stack");
+    known_.add(guard + page_size(), size_);
     if (++fresh_slot_ == slabs_[fresh_slab_].stacks) {
         ++fresh_slab_;
         fresh_slot_ = 0;

@@ -36,7 +36,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-#if !defined(COIR_ASAN) // which needs more address space than any limit
+#if !defined(COIR_ASAN) && !defined(COIR_TSAN) // which need more address space than any limit
 
 void limit_address_space(std::size_t mebibytes) {
     const rlimit limit{mebibytes << 20, mebibytes << 20};

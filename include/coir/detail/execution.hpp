@@ -30,8 +30,9 @@ struct execution {
     void* caught_exceptions;
     unsigned uncaught_exceptions;
 
-    /// For AddressSanitizer: the frames it keeps off the stack, and the bounds of the stack.
-    void* fake_stack;
+    /// For AddressSanitizer, the frames it keeps off the stack, and the bounds of the stack. For ThreadSanitizer, what
+    /// it calls a fiber.
+    void* sanitizer_state;
     const void* stack_bottom;
     std::size_t stack_size;
 };
