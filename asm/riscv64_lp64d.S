@@ -21,7 +21,7 @@
  *
  *      frm             is preserved: each execution rounds as it was told to
  *      fflags          stay with the thread: what one execution raises, all of the thread see. A switch only ever adds
- *                      flags, as a call may. The other two architectures do the same with their status bits.
+ *                      flags, as a call may. AArch64, which has them in a register of their own, does the same.
  *
  * frm can be read and written alone, so neither needs a mask. Writing it waits for the arithmetic in flight on many
  * cores: it is compared first, and written on a difference.

@@ -57,4 +57,6 @@ void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_con
     return frame;
 }
 
+void tune_switch() noexcept {}
+
 } // namespace coir::detail
