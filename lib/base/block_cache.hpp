@@ -39,7 +39,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t step = 64; // a cache line
+    static constexpr std::size_t step = 16; // that of malloc: with larger ones a million fibers cost memory
     static constexpr std::size_t most = 15;
 
     struct shelf {
@@ -49,7 +49,7 @@ private:
 
     static std::size_t index_of(std::size_t size) noexcept { return (size - 1) / step; }
 
-    std::array<shelf, 8> shelves_;
+    std::array<shelf, 32> shelves_;
 };
 
 } // namespace coir::detail
