@@ -3,6 +3,7 @@
 #include "base/diagnostic.hpp"
 #include "child_process.hpp"
 #include "sched/fake_driver.hpp"
+#include "stack/guard.hpp"
 
 #include <coir/fiber.hpp>
 #include <coir/this_fiber.hpp>

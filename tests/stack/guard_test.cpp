@@ -36,7 +36,7 @@ protected:
     guard(const guard&) = delete;
     guard& operator=(const guard&) = delete;
 
-    void install() { ASSERT_FALSE(install_guard(middle, GetParam())); }
+    void install() { ASSERT_FALSE(install_guard(middle, page_size(), GetParam())); }
 
     std::byte* below;
     std::byte* middle;
@@ -128,7 +128,7 @@ TEST_P(guard, works_on_locked_memory) {
     const auto end = in_child([this] {
         if (::mlock(below, 3 * page_size()) != 0)
             return false;
-        if (install_guard(middle, GetParam()))
+        if (install_guard(middle, page_size(), GetParam()))
             return false;
         std::array<int, 2> ends{};
         return ::pipe(ends.data()) == 0 && ::write(ends[1], "x", 1) == 1 && ::read(ends[0], middle, 1) == -1 &&
@@ -139,7 +139,7 @@ TEST_P(guard, works_on_locked_memory) {
 
 TEST_P(guard, is_reported_where_there_is_nothing_to_guard) {
     ASSERT_EQ(::munmap(middle, page_size()), 0);
-    const std::error_code error = install_guard(middle, GetParam());
+    const std::error_code error = install_guard(middle, page_size(), GetParam());
     EXPECT_EQ(error, std::errc::not_enough_memory); // what mprotect says of a hole
 }
 
