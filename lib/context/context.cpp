@@ -15,10 +15,19 @@
 namespace coir::detail {
 namespace {
 
+/// For the report of a stack overflow.
+constexpr owner_description contexts_as_owners{
+    .is_running =
+        [](const void* owner) noexcept { return static_cast<const context_state*>(owner)->resumer != nullptr; },
+    .name = [](const void* /*owner*/, bounded_text& text) noexcept { text << "a context"; },
+    .advise = [](const void* /*owner*/,
+                 bounded_text& text) noexcept { text << "\n      ask for more with context_options::stack_size;"; },
+};
+
 /// Stacks of contexts, which any thread may make, resume and destroy.
 struct shared_stacks {
     std::mutex mutex;
-    stack_pools pools{default_stack_size};
+    stack_pools pools{default_stack_size, 0, &contexts_as_owners};
 };
 
 constexpr std::size_t pooled_stacks = 64;
@@ -55,7 +64,7 @@ void prepare_context(context_state& state, const context_options& options) {
         state.stacks = &shared.pools.of_size(options.stack_size);
         state.stacks->promise();
         try {
-            fresh = state.stacks->allocate();
+            fresh = state.stacks->allocate(&state);
         } catch (...) {
             state.stacks->end_promise();
             throw;

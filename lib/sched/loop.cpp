@@ -4,7 +4,9 @@
 #include "context/floating_point.hpp"
 #include "sched/describe.hpp"
 #include "sched/fiber_main.hpp"
+#include "sched/stack_statistics.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <stdexcept>
@@ -21,7 +23,9 @@ namespace {
 constexpr int switches_per_slice = 256;
 constexpr loop_time poll_interval = 50'000;
 
-constexpr std::size_t stacks_trimmed_at_once = 64;
+// How many stacks go back to the system at a time: when no fiber is ready, and when the loop looks at the clock while some are.
+constexpr std::size_t stacks_trimmed_idle = 64;
+constexpr std::size_t stacks_trimmed_busy = 8;
 
 // Ids are handed out to loops in blocks, so that spawning does not contend between threads.
 constexpr std::uint64_t ids_per_block = 1024;
@@ -32,10 +36,12 @@ constinit std::atomic<std::uint64_t> next_block_of_ids{1};
 constinit thread_local loop* loop::current_ = nullptr;
 
 loop::loop(loop_driver& driver, const loop_options& options)
-    : exceptions_(thread_exceptions()), errno_(errno), driver_(driver), stacks_(options.stack_size),
-      pooled_stacks_(options.pooled_stacks) {
+    : exceptions_(thread_exceptions()), errno_(errno), driver_(driver),
+      stacks_(options.stack_size, options.guard_size, &fibers_as_owners), pooled_stacks_(options.pooled_stacks) {
     if (current_)
         throw std::logic_error("coir: run() inside run(): this thread already has a loop");
+    if (options.measure_stacks || stack_report_is_wanted())
+        ended_stacks_ = std::make_unique<stack_statistics>();
     current_ = this;
 }
 
@@ -75,7 +81,7 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
 // Gives a spawned fiber its stack. False: it could not have one, and has ended with that as its failure.
 bool loop::start(fiber_base& fiber) noexcept {
     try {
-        const stack fresh = fiber.stacks->allocate();
+        const stack fresh = fiber.stacks->allocate(&fiber);
         fiber.stack = fresh.bottom;
         sanitizer::fresh_stack(fiber, fresh.bottom, fresh.size());
         fiber.stack_pointer = make_first_frame(fresh.bottom, fresh.top, fiber.control_words, fiber_main, this);
@@ -125,11 +131,14 @@ void loop::finish(fiber_base& fiber) noexcept {
 // The body of every stack: runs the running fiber, and then, without a switch, fibers that have not started yet and want
 // a stack of this size. Leaves the stack when the next fiber has one of its own.
 void loop::run_fibers() {
+    stack_pool& stacks = *running_->stacks;
+    std::byte* const stack = running_->stack;
+    stack_label& label = stacks.geometry().at(stack).label();
     for (;;) {
         fiber_base& self = *running_;
-        stack_pool& stacks = *self.stacks;
-        std::byte* const stack = self.stack;
         run_function(self);
+        if (ended_stacks_) [[unlikely]]
+            ended_stacks_->count_ended(self);
         exceptions_ = {nullptr, 0}; // whatever it left behind is not the next one's (hazard A3)
         finish(self);
 
@@ -138,6 +147,7 @@ void loop::run_fibers() {
             --slice_;
             running_ = ready_.pop();
             heir->stack = stack;
+            label.owner = heir;
             errno_ = heir->saved_errno;
             set_control_words(heir->control_words);
             continue;
@@ -177,8 +187,10 @@ void loop::drive() {
 void loop::poll() {
     if (ready_.empty()) {
         // Nothing to do: the moment to tidy up, a little at a time.
-        const bool more = stacks_.trim(pooled_stacks_, stacks_trimmed_at_once);
-        driver_.run_once(more ? without_waiting : timers_.earliest());
+        loop_time until = timers_.earliest();
+        if (stacks_.exceed(pooled_stacks_))
+            until = std::min(until, stacks_.trim_idle(driver_.now(), pooled_stacks_, stacks_trimmed_idle));
+        driver_.run_once(until);
         if (!timers_.empty())
             fire_timers(driver_.now());
         round_end_ = ready_.pushed();
@@ -189,6 +201,8 @@ void loop::poll() {
             round_end_ = ready_.pushed();
         }
         fire_timers(now);
+        if (stacks_.exceed(pooled_stacks_))
+            stacks_.trim_idle(now, pooled_stacks_, stacks_trimmed_busy);
     }
 }
 

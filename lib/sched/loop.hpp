@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 
 /// \file
 /// The scheduler of one thread: ready queue, timers, driver, and the one way to wait.
@@ -43,6 +44,8 @@ namespace coir::detail {
 [[nodiscard]] inline bool cancellation_due(const fiber_base& running) noexcept {
     return running.cancel_requested && running.cancellation_disabled == 0 && std::uncaught_exceptions() == 0;
 }
+
+class stack_statistics;
 
 class loop {
 public:
@@ -114,6 +117,9 @@ public:
     [[nodiscard]] block_cache& blocks() noexcept { return blocks_; }
     [[nodiscard]] std::size_t fiber_count() const noexcept { return fiber_count_; }
 
+    /// Of the fibers that exist, and of those that have ended if that was asked for.
+    [[nodiscard]] stack_statistics measured_stacks();
+
 private:
     friend void fiber_main(void* argument);
 
@@ -157,6 +163,7 @@ private:
     const fiber_base* main_ = nullptr;
     std::size_t pooled_stacks_;
     bool shutting_down_ = false;
+    std::unique_ptr<stack_statistics> ended_stacks_; // null: not asked for
 };
 
 /// run_loop() on a driver of the caller's.
