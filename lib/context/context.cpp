@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <mutex>
+#include <pthread.h>
 #include <stdexcept>
 
 namespace coir::detail {
@@ -26,8 +27,10 @@ constexpr owner_description contexts_as_owners{
 
 /// Stacks of contexts, which any thread may make, resume and destroy.
 struct shared_stacks {
-    std::mutex mutex;
+    std::mutex mutex; // held across fork(), so that the child finds the pools whole
     stack_pools pools{default_stack_size, 0, &contexts_as_owners};
+
+    shared_stacks();
 };
 
 constexpr std::size_t pooled_stacks = 64;
@@ -36,6 +39,11 @@ constexpr std::size_t pooled_stacks = 64;
 shared_stacks& context_stacks() {
     static auto& stacks = *new shared_stacks;
     return stacks;
+}
+
+shared_stacks::shared_stacks() {
+    const auto unlock = [] { context_stacks().mutex.unlock(); };
+    ::pthread_atfork([] { context_stacks().mutex.lock(); }, unlock, unlock);
 }
 
 // The body of a context's stack.

@@ -23,9 +23,12 @@ namespace {
 constexpr int switches_per_slice = 256;
 constexpr loop_time poll_interval = 50'000;
 
-// How many stacks go back to the system at a time: when no fiber is ready, and when the loop looks at the clock while some are.
-constexpr std::size_t stacks_trimmed_idle = 64;
-constexpr std::size_t stacks_trimmed_busy = 8;
+// How much memory goes back to the system at a time: when no fiber is ready, and when the loop looks at the clock while some
+// are. A chunk holds the control blocks of some 5,000 fibers, and is as much work as 64 stacks.
+constexpr std::size_t stacks_at_once_idle = 64;
+constexpr std::size_t stacks_at_once_busy = 8;
+constexpr std::size_t chunks_at_once = 1;
+constexpr std::size_t spare_chunks = 1;
 
 // Ids are handed out to loops in blocks, so that spawning does not contend between threads.
 constexpr std::uint64_t ids_per_block = 1024;
@@ -137,6 +140,7 @@ void loop::run_fibers() {
     for (;;) {
         fiber_base& self = *running_;
         run_function(self);
+        (void)current(); // drops the other fibers, if this one has forked and has not called us since
         if (ended_stacks_) [[unlikely]]
             ended_stacks_->count_ended(self);
         exceptions_ = {nullptr, 0}; // whatever it left behind is not the next one's (hazard A3)
@@ -174,6 +178,7 @@ void loop::run(fiber_base& main) {
 // What the thread's own stack does.
 void loop::drive() {
     while (fiber_count_ > 0) {
+        (void)current(); // as in run_fibers(): a signal handler may have forked
         poll();
         slice_ = switches_per_slice;
         if (execution& to = next(); &to != &driving_)
@@ -188,8 +193,8 @@ void loop::poll() {
     if (ready_.empty()) {
         // Nothing to do: the moment to tidy up, a little at a time.
         loop_time until = timers_.earliest();
-        if (stacks_.exceed(pooled_stacks_))
-            until = std::min(until, stacks_.trim_idle(driver_.now(), pooled_stacks_, stacks_trimmed_idle));
+        if (has_memory_to_spare())
+            until = std::min(until, give_memory_back(driver_.now(), stacks_at_once_idle));
         driver_.run_once(until);
         if (!timers_.empty())
             fire_timers(driver_.now());
@@ -201,9 +206,19 @@ void loop::poll() {
             round_end_ = ready_.pushed();
         }
         fire_timers(now);
-        if (stacks_.exceed(pooled_stacks_))
-            stacks_.trim_idle(now, pooled_stacks_, stacks_trimmed_busy);
+        if (has_memory_to_spare())
+            give_memory_back(now, stacks_at_once_busy);
     }
+}
+
+bool loop::has_memory_to_spare() const noexcept {
+    return stacks_.exceed(pooled_stacks_) || blocks_.exceeds(spare_chunks);
+}
+
+// Returns when it wants to be called again.
+loop_time loop::give_memory_back(loop_time now, std::size_t stacks_at_once) noexcept {
+    return std::min(stacks_.trim_idle(now, pooled_stacks_, stacks_at_once),
+                    blocks_.trim_idle(now, spare_chunks, chunks_at_once));
 }
 
 void loop::fire_timers(loop_time now) noexcept {

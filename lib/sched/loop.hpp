@@ -1,8 +1,9 @@
 #pragma once
 
-#include "base/block_cache.hpp"
+#include "base/block_pool.hpp"
 #include "base/ring.hpp"
 #include "context/switch.hpp"
+#include "sched/fork.hpp"
 #include "sched/loop_driver.hpp"
 #include "sched/timer_queue.hpp"
 #include "stack/stack_pools.hpp"
@@ -55,10 +56,10 @@ public:
     loop& operator=(const loop&) = delete;
 
     /// The loop that runs on this thread, or null.
-    [[nodiscard]] static loop* current() noexcept { return current_; }
+    [[nodiscard]] static loop* current() noexcept { return current_ ? current_ : continued_in_child(); }
     /// The loop whose fiber is calling; std::logic_error naming `operation` if there is none.
     [[nodiscard, gnu::always_inline]] static loop& of_running_fiber(const char* operation) {
-        loop* here = current_;
+        loop* here = current();
         if (!here || !here->running_) [[unlikely]]
             throw_outside_loop(operation);
         return *here;
@@ -66,7 +67,8 @@ public:
 
     /// As of_running_fiber(), but null.
     [[nodiscard]] static loop* current_with_running_fiber() noexcept {
-        return current_ && current_->running_ ? current_ : nullptr;
+        loop* here = current();
+        return here && here->running_ ? here : nullptr;
     }
 
     /// Runs `main` and everything spawned meanwhile to the end.
@@ -114,8 +116,14 @@ public:
 
     [[nodiscard]] fiber_base& running() const noexcept { return *running_; }
     [[nodiscard]] loop_driver& driver() const noexcept { return driver_; }
-    [[nodiscard]] block_cache& blocks() noexcept { return blocks_; }
+    [[nodiscard]] block_pool& blocks() noexcept { return blocks_; }
     [[nodiscard]] std::size_t fiber_count() const noexcept { return fiber_count_; }
+
+    /// For a signal handler: `fiber` is what this thread runs.
+    [[nodiscard]] static bool is_running(const void* fiber) noexcept { return current_ && current_->running_ == fiber; }
+
+    /// As in every child of fork(): see fork.hpp.
+    static void after_fork_in_child() noexcept;
 
     /// Of the fibers that exist, and of those that have ended if that was asked for.
     [[nodiscard]] stack_statistics measured_stacks();
@@ -132,14 +140,19 @@ private:
     [[noreturn]] void run_fibers();
     void drive();
     void poll();
+    [[nodiscard]] bool has_memory_to_spare() const noexcept;
+    loop_time give_memory_back(loop_time now, std::size_t stacks_at_once) noexcept;
     void fire_timers(loop_time now) noexcept;
     void cancel_all() noexcept;
+    [[gnu::cold]] static loop* continued_in_child() noexcept;
+    void drop_others() noexcept;
 
     // A queue this long no longer fits the first-level cache: control blocks and stacks are fetched ahead.
     static constexpr std::size_t prefetch_control_block = 12;
     static constexpr std::size_t prefetch_stack = 6;
 
     static constinit thread_local loop* current_;
+    static constinit thread_local loop* forked_; // what current_ was, in the child of a fork(), until it is asked for
 
     // What a switch touches comes first and fits one cache line.
     ring<fiber_base> ready_;        // every fiber at most once
@@ -154,7 +167,7 @@ private:
     loop_time last_look_ = 0;   // when drive() looked at the clock while fibers were ready, or later
     std::size_t round_end_ = 0; // when so many have been popped, all who were ready at the last look at IO have run
     stack_pools stacks_;
-    block_cache blocks_;
+    block_pool blocks_;
     intrusive_list<fiber_base> fibers_; // all that have not finished
     std::size_t fiber_count_ = 0;
     std::uint64_t next_id_ = 0;
@@ -164,6 +177,7 @@ private:
     std::size_t pooled_stacks_;
     bool shutting_down_ = false;
     std::unique_ptr<stack_statistics> ended_stacks_; // null: not asked for
+    fork_registration fork_registration_{*this};
 };
 
 /// run_loop() on a driver of the caller's.

@@ -7,8 +7,7 @@ namespace {
 // These run in a signal handler, on the thread of the fiber's loop, while a fiber runs: nothing changes meanwhile.
 
 bool is_running(const void* owner) noexcept {
-    const loop* here = loop::current_with_running_fiber();
-    return here && &here->running() == owner;
+    return loop::is_running(owner);
 }
 
 void name(const void* owner, bounded_text& text) noexcept {

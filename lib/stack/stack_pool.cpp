@@ -3,6 +3,8 @@
 #include "stack/guard.hpp"
 #include "stack/stack_memory.hpp"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 namespace coir::detail {
@@ -122,7 +124,6 @@ bool stack_pool::trim(std::size_t keep, std::size_t batch) noexcept {
         }
         batch -= count;
     }
-    fewest_pooled_ = std::min(fewest_pooled_, pooled_.size());
     return pooled_.size() > keep;
 }
 
@@ -149,27 +150,6 @@ void stack_pool::unmap_if_unused(std::size_t index) noexcept {
     slabs_.erase(slabs_.begin() + static_cast<std::ptrdiff_t>(index));
     first_guarded_ = std::min(first_guarded_, index);
     first_unguarded_ = std::min(first_unguarded_, index);
-}
-
-std::int64_t stack_pool::trim_idle(std::int64_t now, std::size_t keep, std::size_t batch) noexcept {
-    if (!exceeds(keep))
-        return watched_until_ = never;
-    if (watched_until_ == never) {
-        fewest_pooled_ = pooled_.size();
-        return watched_until_ = now + trim_period;
-    }
-    if (now < watched_until_)
-        return watched_until_;
-    // So many were there all the time.
-    const std::size_t unneeded = fewest_pooled_ > keep ? fewest_pooled_ - keep : 0;
-    const std::size_t count = std::min(unneeded, batch);
-    trim(pooled_.size() - count, count);
-    if (count < unneeded) {
-        fewest_pooled_ = keep + unneeded - count;
-        return at_once;
-    }
-    watched_until_ = never;
-    return trim_idle(now, keep, batch);
 }
 
 void stack_pool::throw_exhausted(std::error_code error, const char* what) const {

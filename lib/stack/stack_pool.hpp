@@ -1,13 +1,12 @@
 #pragma once
 
 #include "base/ring.hpp"
+#include "base/surplus.hpp"
 #include "stack/slab.hpp"
 #include "stack/stack.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <system_error>
 #include <vector>
@@ -52,7 +51,7 @@ public:
         if (pooled_.empty()) [[unlikely]]
             return allocate_fresh(owner);
         const stack reused = geometry_.at(pooled_.pop_newest());
-        fewest_pooled_ = std::min(fewest_pooled_, pooled_.size());
+        surplus_.taken(pooled_.size());
         stack_label& label = reused.label();
         label.owner = owner;
         if (++label.uses == label.next_look) [[unlikely]]
@@ -71,16 +70,11 @@ public:
     /// more is left to do.
     bool trim(std::size_t keep, std::size_t batch) noexcept;
 
-    static constexpr std::int64_t at_once = std::numeric_limits<std::int64_t>::min();
-    static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-
-    /// As trim(), of those stacks that have not been needed for trim_period; `now` is a steady clock, in nanoseconds.
-    /// Returns when it should be called next: at_once if a batch was not enough, never if nothing is left to wait for.
-    std::int64_t trim_idle(std::int64_t now, std::size_t keep, std::size_t batch) noexcept;
-
-    /// How long a stack that comes back is kept in any case. Long for a thread that has work, short for an operator who looks
-    /// at the memory of a process that has none.
-    static constexpr std::int64_t trim_period = 100'000'000;
+    /// As trim(), of those stacks that have not been needed for a while: see surplus::trim().
+    std::int64_t trim_idle(std::int64_t now, std::size_t keep, std::size_t batch) noexcept {
+        return surplus_.trim(now, pooled_.size(), keep, batch,
+                             [this](std::size_t count) { trim(pooled_.size() - count, count); });
+    }
 
 private:
     [[gnu::noinline]] stack allocate_fresh(const void* owner);
@@ -97,10 +91,8 @@ private:
     stack_geometry geometry_;
     std::size_t stacks_per_slab_;
     const owner_description* owners_;
-    ring<std::byte> pooled_; // bottoms of unused stacks with memory, coldest first
-    // The fewest of them since trim_idle() began to watch, and until when it does.
-    std::size_t fewest_pooled_ = 0;
-    std::int64_t watched_until_ = never;
+    ring<std::byte> pooled_;                   // bottoms of unused stacks with memory, coldest first
+    surplus surplus_;                          // of these
     std::vector<std::unique_ptr<slab>> slabs_; // by address
     std::size_t first_guarded_ = 0;            // no slab before this one has a guarded place,
     std::size_t first_unguarded_ = 0;          // nor one before this an unguarded place

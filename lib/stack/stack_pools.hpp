@@ -41,7 +41,7 @@ public:
         return more;
     }
     std::int64_t trim_idle(std::int64_t now, std::size_t keep, std::size_t batch) noexcept {
-        std::int64_t next = stack_pool::never;
+        std::int64_t next = surplus::never;
         for (const auto& pool : pools_)
             next = std::min(next, pool->trim_idle(now, keep, batch));
         return next;

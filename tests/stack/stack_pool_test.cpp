@@ -352,9 +352,9 @@ protected:
         return count;
     }
 
-    static constexpr std::int64_t period = coir::detail::stack_pool::trim_period;
-    static constexpr std::int64_t never = coir::detail::stack_pool::never;
-    static constexpr std::int64_t at_once = coir::detail::stack_pool::at_once;
+    static constexpr std::int64_t period = coir::detail::surplus::period;
+    static constexpr std::int64_t never = coir::detail::surplus::never;
+    static constexpr std::int64_t at_once = coir::detail::surplus::at_once;
     std::set<std::byte*> bottoms;
 };
 
