@@ -134,7 +134,7 @@ def million_fibers(figure, unit):
         notes = [f"{go[figure] / unit:.3g} with goroutines" if go else "Go is not installed",
                  f"{boost[figure] / unit:.3g} with guarded stacks of Boost.Fiber, of which there can be {boost['alive']:,}"]
         if figure == "bytes":
-            notes.append(f"{coir['left_bytes'] / 2**20:.1f} MiB of all of it left a second after their end")
+            notes.append(f"{coir['left_bytes'] / 2**20:.1f} MiB of all of it left three seconds after their end")
         return Result(coir[figure] / unit, None, None, notes)
     return measure
 

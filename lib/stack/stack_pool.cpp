@@ -80,16 +80,13 @@ void stack_pool::guard_one_more() {
 }
 
 std::byte* stack_pool::take_untouched() {
-    const auto find = [this] {
-        while (first_guarded_ < slabs_.size() && !slabs_[first_guarded_]->has_guarded_place())
-            ++first_guarded_;
-        return first_guarded_ < slabs_.size();
-    };
-    if (!find()) {
+    if (taken_ == guarded_)
         guard_one_more();
-        find();
-    }
-    return slabs_[first_guarded_]->take();
+    while (!slabs_[first_guarded_]->has_guarded_place())
+        ++first_guarded_;
+    std::byte* const taken = slabs_[first_guarded_]->take();
+    ++taken_;
+    return taken;
 }
 
 stack stack_pool::allocate_fresh(const void* owner) {
@@ -133,6 +130,7 @@ void stack_pool::give_back(std::byte* first, std::byte* last) noexcept {
     for (std::byte* bottom = first; bottom <= last; bottom += geometry_.pitch()) {
         const std::size_t index = slabs_up_to(bottom) - 1;
         slabs_[index]->give_back(bottom);
+        --taken_;
         first_guarded_ = std::min(first_guarded_, index);
         unmap_if_unused(index);
     }

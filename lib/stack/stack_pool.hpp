@@ -97,7 +97,8 @@ private:
     std::size_t first_guarded_ = 0;            // no slab before this one has a guarded place,
     std::size_t first_unguarded_ = 0;          // nor one before this an unguarded place
     std::size_t capacity_ = 0;                 // stacks in all slabs
-    std::size_t guarded_ = 0;                  // of them, those that have a guard
+    std::size_t guarded_ = 0;                  // of them, those that have a guard,
+    std::size_t taken_ = 0;                    // and of these, those that are in use or pooled
     std::size_t promised_ = 0;                 // stacks in use or promised
     std::size_t prepared_ = 0;                 // stacks that can be promised without doing anything
 };
