@@ -81,7 +81,7 @@ TEST_F(memory, whose_marker_is_accepted_and_does_nothing_gets_protection) {
     if (touching_faults(middle))
         GTEST_SKIP() << "this kernel does as it says";
     EXPECT_EQ(available_guard(), guard_kind::protection);
-    ASSERT_FALSE(install_guard(middle, available_guard()));
+    ASSERT_FALSE(install_guard(middle, page_size(), available_guard()));
     EXPECT_TRUE(touching_faults(middle));
     EXPECT_FALSE(touching_faults(above));
 }

@@ -23,21 +23,21 @@ namespace {
 [[gnu::noinline]] void by_array(std::size_t bytes) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wvla"
-    volatile char frame[bytes];
+    [[maybe_unused]] volatile char frame[bytes];
 #pragma GCC diagnostic pop
     frame[0] = 1;
 }
 
 /// And with one that the compiler knows.
 template <std::size_t bytes> [[gnu::noinline]] void by_constant() {
-    volatile char frame[bytes];
+    [[maybe_unused]] volatile char frame[bytes];
     frame[0] = 1;
 }
 
 /// Goes so deep that less than `left` bytes are left, and calls `function` there.
 template <class Function>
 [[gnu::noinline]] void near_the_end(const std::byte* bottom, std::size_t left, Function function) {
-    volatile char frame[256];
+    [[maybe_unused]] volatile char frame[256];
     frame[0] = 1;
     const auto* const here = static_cast<const std::byte*>(__builtin_frame_address(0));
     if (static_cast<std::size_t>(here - bottom) > left)
