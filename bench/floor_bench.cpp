@@ -1,10 +1,9 @@
 /// \file
 /// switch_floor: what a switch costs on this processor if it does next to nothing, and `coir::context` beside that.
-///
-/// The floor is a switch without a function: assembler in the middle of the loop, which saves the stack pointer and
-/// where to continue, and tells the compiler that every register is lost, so that it saves by itself what it needs. It
-/// does no duty of the ABI, cannot be put into a library, and each of its two jumps has one target for ever, so this is
-/// not a goal but a unit. x86-64 only; meson leaves this program out elsewhere.
+/// Each of the two jumps of the floor has one target for ever, and no call is left without its return: it is a unit to
+/// measure by, and not something that a library could do. x86-64 only; meson leaves this program out elsewhere.
+
+#include "bare_switch_x86_64.hpp"
 
 #include <benchmark/benchmark.h>
 
@@ -18,32 +17,9 @@ namespace {
 // Round trips between two looks at the harness.
 constexpr int batch = 4096;
 
-struct suspended {
-    void* stack_pointer;
-    void (*continue_at)();
-};
-
-// Nothing is pushed: the compiler may keep values below the stack pointer.
-[[gnu::always_inline]] inline void bare_switch(suspended& from, suspended& to) {
-    suspended* leaving = &from;
-    suspended* entering = &to;
-    asm volatile("leaq 1f(%%rip), %%rax\n\t"
-                 "movq %%rsp, 0(%0)\n\t"
-                 "movq %%rax, 8(%0)\n\t"
-                 "movq 0(%1), %%rsp\n\t"
-                 "jmp *8(%1)\n"
-                 "1:"
-                 : "+D"(leaving), "+S"(entering)
-                 :
-                 : "rax", "rbx", "rcx", "rdx", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
-                   "memory", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "xmm0", "xmm1",
-                   "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
-                   "xmm14", "xmm15");
-}
-
-suspended outside;
-suspended inside;
-alignas(16) std::array<std::byte, 16 * 1024> inside_stack;
+bare_execution outside;
+bare_execution inside;
+alignas(16) std::array<std::byte, std::size_t{16} * 1024> inside_stack;
 
 void go_back_for_ever() {
     for (;;)
