@@ -1,16 +1,23 @@
 #!/usr/bin/env python3
-"""Runs coir-selftest as it is, and once for each duty with that one spoiled: then exactly this one must fail.
+"""Runs coir-selftest as it is, and once for each duty with that one spoiled: then exactly this one must fail. And once as it
+is installed.
 
-selftest_test.py PROGRAM
+selftest_test.py PROGRAM --build DIR --installed PATH
 """
+import argparse
 import concurrent.futures
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
-program = sys.argv[1]
+arguments = argparse.ArgumentParser()
+arguments.add_argument("program")
+arguments.add_argument("--build", required=True)
+arguments.add_argument("--installed", required=True)
+options = arguments.parse_args()
 failures = []
 
 
@@ -20,12 +27,12 @@ def expect(condition, message):
         failures.append(message)
 
 
-def run(*arguments):
-    return subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+def run(*words, program=options.program):
+    return subprocess.run([program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
-def examine(*arguments):
-    result = run("--json", *arguments)
+def examine(*words):
+    result = run("--json", *words)
     return result, json.loads(result.stdout)
 
 
@@ -48,10 +55,11 @@ for name, (result, spoiled) in zip(held, examinations):
 
 table = run()
 expect(table.returncode == 0 and "FAILS" not in table.stdout, "the table says the same")
-expect(all(title in table.stdout for title in ("registers", "exceptions", "stacks", "coir::context")),
+expect(all(title in table.stdout for title in ("registers", "floating point", "exceptions", "stacks", "coir::context")),
        "the table has all parts")
 
-dynamic = subprocess.run(["readelf", "--dynamic", "--wide", program], check=True, capture_output=True, text=True).stdout
+dynamic = subprocess.run(["readelf", "--dynamic", "--wide", options.program], check=True, capture_output=True,
+                         text=True).stdout
 needed = re.findall(r"\(NEEDED\).*\[(.+?)\.so", dynamic)
 expect("libcoir" in needed and set(needed) <= {"libcoir", "libstdc++", "libm", "libgcc_s", "libc"},
        "needs libcoir.so, and what any C++ program needs")
@@ -60,5 +68,13 @@ manual = run("--help")
 expect(manual.returncode == 0 and "--json" in manual.stdout and "Exit status" in manual.stdout, "--help explains")
 unknown = run("--nonsense")
 expect(unknown.returncode == 2 and unknown.stdout == "" and "--nonsense" in unknown.stderr, "refuses other options")
+misspelt = run("--spoil", "nonsense")
+expect(misspelt.returncode == 2 and "nonsense" in misspelt.stderr, "refuses to spoil what it does not know")
+
+with tempfile.TemporaryDirectory(prefix="coir-selftest-") as root:
+    subprocess.run(["meson", "install", "-C", options.build, "--no-rebuild", "--quiet", "--destdir", root], check=True)
+    installed = run(program=root + options.installed)
+    expect(installed.returncode == 0 and os.path.realpath(root) in installed.stdout.splitlines()[0],
+           "runs where it was installed, with the library from there")
 
 sys.exit(1 if failures else 0)

@@ -48,9 +48,9 @@ struct duty {
 [[nodiscard]] std::span<const duty> rounding_duties();
 [[nodiscard]] std::span<const duty> control_word_duties(); // by architecture
 [[nodiscard]] std::span<const duty> exception_duties();
-[[nodiscard]] std::span<const duty> thread_state_duties();
 [[nodiscard]] std::span<const duty> unwinding_duties();
 [[nodiscard]] std::span<const duty> stack_duties();
-[[nodiscard]] std::span<const duty> mark_duties(); // by architecture
+[[nodiscard]] std::span<const duty> fiber_duties(); // none with -Dloop=false
+[[nodiscard]] std::span<const duty> mark_duties();  // by architecture
 
 } // namespace selftest

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <sys/utsname.h>
@@ -25,9 +26,9 @@ them, and prints what holds:
   registers        those that a call preserves; alignment of the stack; vector values
   floating point   rounding mode, denormal numbers, precision of long double: each execution has its own
   exceptions       switches in catch blocks, also nested; uncaught_exceptions()
-  thread           errno
   backtraces       end at the entry of the stack, with the right number of frames
-  stacks           guard page, and of which kind; overflow, and what is said about it; signals
+  stacks           guard page, and of which kind; overflow; signals
+  fibers           registers, errno and backtraces once more, from fiber to fiber
   marks            landing pads for indirect branches, shadow stacks
 
 and what a switch costs, in nanoseconds, taken apart duty by duty where the architecture allows (x86-64).
@@ -37,7 +38,7 @@ Each check runs in a process of its own. "-" is what this machine or build does 
   --json           print it as JSON
   --help           print this
 
-Exit status: 0 if all hold, 1 if one fails, 2 if it is called in another way.
+Exit status: 0 if all hold, 1 if one fails, 2 if it could not look.
 )";
 
 struct group {
@@ -81,16 +82,21 @@ report examine(const options& chosen) {
         {"floating point", rounding_duties()},
         {"floating point", control_word_duties()},
         {"exceptions", exception_duties()},
-        {"thread", thread_state_duties()},
         {"backtraces", unwinding_duties()},
         {"stacks", stack_duties()},
+        {"fibers", fiber_duties()},
         {"marks", mark_duties()},
     };
     report all;
     all.subject = subject();
+    bool has_spoiled = chosen.spoiled.empty();
     for (const auto& [title, duties] : groups)
-        for (const duty& each : duties)
+        for (const duty& each : duties) {
+            has_spoiled = has_spoiled || each.name == chosen.spoiled;
             all.results.push_back({title, &each, isolated(each, each.name == chosen.spoiled)});
+        }
+    if (!has_spoiled)
+        throw std::invalid_argument("there is no duty " + std::string{chosen.spoiled});
     if (chosen.spoiled.empty()) {
         all.timings = timings_of_variants();
         for (const timing& each : timings_of_library())
@@ -127,5 +133,5 @@ int main(int argc, char** argv) try {
     return selftest::run(std::span{argv, static_cast<std::size_t>(argc)}.subspan(1));
 } catch (const std::exception& error) {
     std::fprintf(stderr, "coir-selftest: %s\n", error.what());
-    return 1;
+    return 2;
 }

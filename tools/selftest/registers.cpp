@@ -2,17 +2,14 @@
 #include "duty.hpp"
 
 #include <coir/context.hpp>
-#include <coir/fiber.hpp>
-#include <coir/run.hpp>
-#include <coir/this_fiber.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace selftest {
 namespace {
-
-constexpr int turns = 100;
 
 void suspend(void* self) {
     static_cast<coir::context::self*>(self)->suspend();
@@ -20,15 +17,6 @@ void suspend(void* self) {
 
 void resume(void* other) {
     static_cast<coir::context*>(other)->resume();
-}
-
-void yield(void* /*unused*/) {
-    coir::this_fiber::yield();
-}
-
-/// Different in each register, each turn, and each execution.
-std::uint64_t seed_of(unsigned execution, int turn) {
-    return (std::uint64_t{execution} << 48) + static_cast<std::uint64_t>(turn) * 0x1'0000'1000;
 }
 
 std::string names_of(unsigned registers) {
@@ -44,26 +32,15 @@ std::string names_of(unsigned registers) {
 }
 
 finding check_preserved_registers(bool spoiled) {
-    if (std::string_view{selftest_preserved_registers}.empty())
-        return absent("there is no assembler for this architecture that could look");
+    constexpr int turns = 100;
     unsigned lost = 0;
     coir::context inside{[&](coir::context::self& self) {
         for (int i = 0; i < turns; ++i)
-            lost |= selftest_fill_call_compare(suspend, &self, seed_of(1, i), spoiled ? 1 : 0);
+            lost |= selftest_fill_call_compare(suspend, &self, register_seed(1, i), spoiled ? 1 : 0);
     }};
     for (int i = 0; !inside.done(); ++i)
-        lost |= selftest_fill_call_compare(resume, &inside, seed_of(2, i), 0);
-    coir::run([&] {
-        const auto yield_often = [&](unsigned execution) {
-            for (int i = 0; i < turns; ++i)
-                lost |= selftest_fill_call_compare(yield, nullptr, seed_of(execution, i), 0);
-        };
-        coir::fiber<void> one = coir::spawn(yield_often, 3U);
-        coir::fiber<void> other = coir::spawn(yield_often, 4U);
-        one.join();
-        other.join();
-    });
-    return holds_if(lost == 0, selftest_preserved_registers, "lost:" + names_of(lost));
+        lost |= selftest_fill_call_compare(resume, &inside, register_seed(2, i), 0);
+    return registers_kept(lost);
 }
 
 finding check_stack_alignment(bool spoiled) {
@@ -86,6 +63,12 @@ constexpr duty duties[] = {
 };
 
 } // namespace
+
+finding registers_kept(unsigned lost) {
+    if (std::string_view{selftest_preserved_registers}.empty())
+        return absent("there is no assembler for this architecture that could look");
+    return holds_if(lost == 0, selftest_preserved_registers, "lost:" + names_of(lost));
+}
 
 std::span<const duty> register_duties() {
     return duties;

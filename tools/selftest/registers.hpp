@@ -1,5 +1,7 @@
 #pragma once
 
+#include "duty.hpp"
+
 #include <cstdint>
 
 /// \file
@@ -17,3 +19,15 @@ unsigned selftest_fill_call_compare(void (*call)(void*), void* argument, std::ui
 /// By how many bytes the stack pointer misses what the ABI asks for at a call, if it were lower by `damage`.
 unsigned selftest_stack_misalignment(std::uint64_t damage);
 }
+
+namespace selftest {
+
+/// Different in each register, each turn, and each execution.
+[[nodiscard]] constexpr std::uint64_t register_seed(unsigned execution, int turn) {
+    return (std::uint64_t{execution} << 48) + static_cast<std::uint64_t>(turn) * 0x1'0000'1000;
+}
+
+/// What the bits of all calls of selftest_fill_call_compare say.
+[[nodiscard]] finding registers_kept(unsigned lost);
+
+} // namespace selftest

@@ -2,8 +2,6 @@
 #include "duty.hpp"
 
 #include <coir/context.hpp>
-#include <coir/fiber.hpp>
-#include <coir/run.hpp>
 #include <coir/stack_size.hpp>
 
 #include <array>
@@ -113,20 +111,6 @@ finding check_overflow(bool spoiled) {
     return holds_if(stopped, "ends the process by a signal", end.description());
 }
 
-finding check_overflow_message(bool spoiled) {
-    const child_end end = in_child(STDERR_FILENO, [&] {
-        coir::run([&] {
-            if (spoiled)
-                std::signal(SIGSEGV, SIG_DFL);
-            coir::fiber_options options;
-            options.name = "selftest";
-            coir::spawn(options, [] { recurse(); }).join();
-        });
-    });
-    const bool said = end.output.find("\"selftest\" overflowed its 128 KiB stack") != std::string::npos;
-    return holds_if(said, "names the fiber and its stack", "the process dies of it without a word");
-}
-
 std::uintptr_t handler_frame;
 
 void on_signal(int /*signal*/) {
@@ -162,8 +146,7 @@ finding check_signal(bool spoiled) {
 constexpr duty duties[] = {
     {"guard", "guard page", check_guard},
     {"overflow", "overflow", check_overflow},
-    {"overflow_message", "overflow is explained", check_overflow_message},
-    {"signal", "signal on a fiber's stack", check_signal},
+    {"signal", "signal on a context's stack", check_signal},
 };
 
 } // namespace

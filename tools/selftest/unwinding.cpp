@@ -1,10 +1,8 @@
+#include "unwinding.hpp"
 #include "duty.hpp"
 #include "loaded_library.hpp"
 
 #include <coir/context.hpp>
-#include <coir/fiber.hpp>
-#include <coir/run.hpp>
-#include <coir/this_fiber.hpp>
 
 #include <array>
 #include <cstddef>
@@ -17,13 +15,6 @@ namespace selftest {
 namespace {
 
 constexpr int most_frames = 500;
-
-struct trace {
-    int frames = 0;
-    int frames_for_libc = 0;
-    std::uintptr_t outermost = 0;
-    bool ends = false;
-};
 
 _Unwind_Reason_Code count_frame(_Unwind_Context* frame, void* argument) {
     auto& result = *static_cast<trace*>(argument);
@@ -38,12 +29,6 @@ _Unwind_Reason_Code count_frame(_Unwind_Context* frame, void* argument) {
     result.ends = _Unwind_Backtrace(count_frame, &result) == _URC_END_OF_STACK;
     std::array<void*, most_frames> addresses{};
     result.frames_for_libc = ::backtrace(addresses.data(), most_frames);
-    return result;
-}
-
-[[gnu::noinline]] trace trace_at(int depth) { // NOLINT(misc-no-recursion)
-    const trace result = depth > 0 ? trace_at(depth - 1) : take_trace();
-    asm volatile("" : : : "memory"); // a frame of its own: no tail call
     return result;
 }
 
@@ -69,16 +54,6 @@ trace trace_in_context(int depth) {
     return result;
 }
 
-trace trace_in_fiber(int depth) {
-    return coir::run([&] {
-        return coir::spawn([&] {
-                   coir::this_fiber::yield();
-                   return trace_at(depth);
-               })
-            .join();
-    });
-}
-
 /// Both are traces of the same place, `more` calls apart.
 std::string what_is_wrong(const trace& shallow, const trace& deep, int more) {
     if (!shallow.ends || !deep.ends)
@@ -90,28 +65,29 @@ std::string what_is_wrong(const trace& shallow, const trace& deep, int more) {
     return {};
 }
 
-finding check(trace (*take)(int depth), bool spoiled) {
+finding check_in_context(bool spoiled) {
+    return check_traces(trace_in_context, spoiled);
+}
+
+constexpr duty duties[] = {
+    {"backtrace_in_context", "ends at the entry, in a context", check_in_context},
+};
+
+} // namespace
+
+[[gnu::noinline]] trace trace_at(int depth) { // NOLINT(misc-no-recursion)
+    const trace result = depth > 0 ? trace_at(depth - 1) : take_trace();
+    asm volatile("" : : : "memory"); // a frame of its own: no tail call
+    return result;
+}
+
+finding check_traces(trace (*take)(int depth), bool spoiled) {
     constexpr int more = 40;
     const trace shallow = take(1);
     const trace deep = take(1 + more + (spoiled ? 1 : 0));
     const std::string wrong = what_is_wrong(shallow, deep, more);
     return holds_if(wrong.empty(), "after " + std::to_string(deep.frames) + " frames, inside the library", wrong);
 }
-
-finding check_in_context(bool spoiled) {
-    return check(trace_in_context, spoiled);
-}
-
-finding check_in_fiber(bool spoiled) {
-    return check(trace_in_fiber, spoiled);
-}
-
-constexpr duty duties[] = {
-    {"backtrace_in_context", "ends at the entry, in a context", check_in_context},
-    {"backtrace_in_fiber", "ends at the entry, in a fiber", check_in_fiber},
-};
-
-} // namespace
 
 std::span<const duty> unwinding_duties() {
     return duties;
