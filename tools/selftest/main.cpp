@@ -7,7 +7,9 @@
 #include "report.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -33,7 +35,7 @@ them, and prints what holds:
 
 and what a switch costs, in nanoseconds, taken apart duty by duty where the architecture allows (x86-64).
 
-Each check runs in a process of its own. "-" is what this machine or build does not have.
+Each check and measurement runs in a process of its own. "-" is what this machine or build does not have.
 
   --json           print it as JSON
   --help           print this
@@ -68,6 +70,13 @@ finding isolated(const duty& what, bool spoiled) {
     return {static_cast<verdict>(end.output.front() - '0'), end.output.substr(1)};
 }
 
+std::optional<double> isolated(const timing& what) {
+    const child_end end = in_child(STDOUT_FILENO, [&] { std::printf("%a", what.nanoseconds()); });
+    if (!end.exited_well() || end.output.empty())
+        return {};
+    return std::strtod(end.output.c_str(), nullptr);
+}
+
 std::string subject() {
     utsname system{};
     ::uname(&system);
@@ -98,9 +107,9 @@ report examine(const options& chosen) {
     if (!has_spoiled)
         throw std::invalid_argument("there is no duty " + std::string{chosen.spoiled});
     if (chosen.spoiled.empty()) {
-        all.timings = timings_of_variants();
-        for (const timing& each : timings_of_library())
-            all.timings.push_back(each);
+        for (const std::span<const timing> timings : {timings_of_variants(), timings_of_library()})
+            for (const timing& each : timings)
+                all.measurements.push_back({&each, isolated(each)});
     }
     return all;
 }

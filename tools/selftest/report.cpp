@@ -48,7 +48,8 @@ auto number_of(const report& all, verdict outcome) {
 } // namespace
 
 bool report::all_hold() const {
-    return number_of(*this, verdict::fails) == 0;
+    return number_of(*this, verdict::fails) == 0 &&
+           std::ranges::all_of(measurements, [](const measurement& each) { return each.nanoseconds.has_value(); });
 }
 
 void print_table(const report& all) {
@@ -60,10 +61,14 @@ void print_table(const report& all) {
         group = each.group;
         std::printf("  %-36s %-6s %s\n", each.what->title, word_for(each.found.outcome), each.found.detail.c_str());
     }
-    if (!all.timings.empty())
+    if (!all.measurements.empty())
         std::printf("\n%-38s %s\n", "what a switch costs", "ns");
-    for (const timing& each : all.timings)
-        std::printf("  %-36s %.1f\n", each.title, each.nanoseconds);
+    for (const auto& [what, nanoseconds] : all.measurements) {
+        if (nanoseconds)
+            std::printf("  %-36s %.1f\n", what->title, *nanoseconds);
+        else
+            std::printf("  %-36s FAILS\n", what->title);
+    }
     std::printf("\n%td hold, %td fail, %td do not exist here\n", number_of(all, verdict::holds),
                 number_of(all, verdict::fails), number_of(all, verdict::absent));
 }
@@ -79,8 +84,12 @@ void print_json(const report& all) {
     }
     std::printf("\n  ],\n  \"nanoseconds_per_switch\": {");
     separator = "\n";
-    for (const timing& each : all.timings) {
-        std::printf("%s    %s: %.2f", separator, quoted(each.name).c_str(), each.nanoseconds);
+    for (const auto& [what, nanoseconds] : all.measurements) {
+        std::printf("%s    %s: ", separator, quoted(what->name).c_str());
+        if (nanoseconds)
+            std::printf("%.2f", *nanoseconds);
+        else
+            std::printf("null");
         separator = ",\n";
     }
     std::printf("\n  }\n}\n");

@@ -3,6 +3,7 @@
 #include "duty.hpp"
 #include "timing.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,15 @@ struct result {
     finding found;
 };
 
+struct measurement {
+    const timing* what;
+    std::optional<double> nanoseconds; ///< nothing: it died of it
+};
+
 struct report {
     std::string subject; ///< what was looked at, where
     std::vector<result> results;
-    std::vector<timing> timings;
+    std::vector<measurement> measurements;
 
     [[nodiscard]] bool all_hold() const;
 };

@@ -52,6 +52,14 @@
         continue
         .size   selftest_switch_called, .-selftest_switch_called
 
+/* Its other side: see timing_x86_64.cpp. */
+        function selftest_go_back_called
+        leaq    selftest_there(%rip), %rdi
+        movq    selftest_here(%rip), %rsi
+        call    selftest_switch_called
+        jmp     selftest_go_back_called
+        .size   selftest_go_back_called, .-selftest_go_back_called
+
         function selftest_switch_registers
         save_registers
         load_registers

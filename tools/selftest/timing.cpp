@@ -42,14 +42,16 @@ double with_exception() {
     return nanoseconds_per_switch([&] { other.resume(); });
 }
 
+constexpr timing timings[] = {
+    {"context", "coir::context: all of it", plain},
+    {"context_rounded", "  one side has rounded a number", with_rounded_number},
+    {"context_exception", "  one side handles an exception", with_exception},
+};
+
 } // namespace
 
-std::vector<timing> timings_of_library() {
-    return {
-        {"context", "coir::context: all of it", plain()},
-        {"context_rounded", "  one side has rounded a number", with_rounded_number()},
-        {"context_exception", "  one side handles an exception", with_exception()},
-    };
+std::span<const timing> timings_of_library() {
+    return timings;
 }
 
 } // namespace selftest
