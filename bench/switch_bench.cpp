@@ -3,17 +3,15 @@
 /// of Boost.Context. Ours is measured as users call it, with all that resume() and suspend() check and keep; the peer
 /// is the naked assembler routine.
 ///
-/// The second row: a floating-point operation that rounds leaves the sticky flag FE_INEXACT behind in MXCSR. In the
-/// first row neither side has rounded anything, in the second one side has, once. Both rows and both libraries start
-/// each batch from cleared flags, because the harness computes with doubles between the batches.
+/// In the second row FE_INEXACT is set on one side: see sticky_flags.hpp.
+
+#include "sticky_flags.hpp"
 
 #include <benchmark/benchmark.h>
 
 #include <boost/context/detail/fcontext.hpp>
 #include <boost/context/fixedsize_stack.hpp>
 #include <coir/context.hpp>
-
-#include <cfenv>
 
 namespace {
 
@@ -22,25 +20,8 @@ namespace fcontext = boost::context::detail;
 // Round trips between two looks at the harness: enough that clearing the flags (0.2 us) does not count.
 constexpr int batch = 4096;
 
-enum class flags { equal, differ };
-
-[[gnu::noinline]] void round_a_number() {
-    volatile double three = 3; // volatile: or the compiler divides, and the flag is never set
-    [[maybe_unused]] volatile double third = 1 / three;
-}
-
-bool is_inexact() {
-    return std::fetestexcept(FE_INEXACT) != 0;
-}
-
-// An innocent edit of this file must not turn one row into the other.
-void expect_flags(benchmark::State& state, flags wanted, bool inexact_inside) {
-    if (inexact_inside != (wanted == flags::differ))
-        state.SkipWithError("the other side's FE_INEXACT is not what this row measures");
-}
-
 void switch_by_coir(benchmark::State& state, flags wanted) {
-    std::feclearexcept(FE_ALL_EXCEPT);
+    clear_flags();
     bool inexact_inside = false;
     coir::context other{[&](coir::context::self& self) {
         if (wanted == flags::differ)
@@ -52,7 +33,7 @@ void switch_by_coir(benchmark::State& state, flags wanted) {
     other.resume();
     expect_flags(state, wanted, inexact_inside);
     while (state.KeepRunningBatch(batch)) {
-        std::feclearexcept(FE_ALL_EXCEPT);
+        clear_flags();
         for (int i = 0; i < batch; ++i)
             other.resume();
     }
@@ -74,7 +55,7 @@ void jump_back_for_ever(fcontext::transfer_t from) {
 }
 
 void switch_by_boost(benchmark::State& state, flags wanted) {
-    std::feclearexcept(FE_ALL_EXCEPT);
+    clear_flags();
     boost::context::fixedsize_stack stacks;
     boost::context::stack_context stack = stacks.allocate();
     other_side inside{wanted, false};
@@ -82,7 +63,7 @@ void switch_by_boost(benchmark::State& state, flags wanted) {
     fcontext::transfer_t other = fcontext::jump_fcontext(fresh, &inside);
     expect_flags(state, wanted, inside.inexact_inside);
     while (state.KeepRunningBatch(batch)) {
-        std::feclearexcept(FE_ALL_EXCEPT);
+        clear_flags();
         for (int i = 0; i < batch; ++i)
             other = fcontext::jump_fcontext(other.fctx, nullptr);
         if (is_inexact()) // jump_fcontext keeps the flags apart, or there would be nothing to reload

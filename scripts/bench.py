@@ -52,31 +52,41 @@ def output_of(*command):
     return output
 
 
-def microbenchmark(program):
-    """A row of a Google Benchmark program: all variants NAME/... in one process, their repetitions in random order.
+def medians(program, benchmarks):
+    """Nanoseconds per item, by name, of the benchmarks of a Google Benchmark program that match a regular expression: all
+    in one process, their repetitions in random order."""
+    repetitions, seconds = (9, 0.04) if options.quick else (21, 0.1)
+    # Processor time: unlike the wall clock it stops while another process has the core. These loops never sleep.
+    report = json.loads(output_of(
+        options.build / "bench" / program, f"--benchmark_filter={benchmarks}", "--benchmark_format=json",
+        f"--benchmark_repetitions={repetitions}", f"--benchmark_min_time={seconds}",
+        "--benchmark_enable_random_interleaving=true"))
+    samples = collections.defaultdict(list)
+    for run in report["benchmarks"]:
+        if run.get("error_occurred"):
+            raise NotMeasured(f"{run['name']}: {run['error_message']}")
+        if run["run_type"] == "iteration":
+            samples[run["run_name"]].append(1e9 / run["items_per_second"])
+    return {name: statistics.median(values) for name, values in samples.items()}
 
-    The medians are compared. Where the peer comes in several variants, the fastest counts."""
+
+def microbenchmark(program):
+    """A row of such a program: all its variants NAME/... Where the peer comes in several, the fastest counts."""
     def measure(name):
-        repetitions, seconds = (9, 0.04) if options.quick else (21, 0.1)
-        # Processor time: unlike the wall clock it stops while another process has the core. These loops never sleep.
-        report = json.loads(output_of(
-            options.build / "bench" / program, f"--benchmark_filter=^{name}/", "--benchmark_format=json",
-            f"--benchmark_repetitions={repetitions}", f"--benchmark_min_time={seconds}",
-            "--benchmark_enable_random_interleaving=true"))
-        samples = collections.defaultdict(list)
-        for run in report["benchmarks"]:
-            if run.get("error_occurred"):
-                raise NotMeasured(f"{run['name']}: {run['error_message']}")
-            if run["run_type"] == "iteration":
-                samples[run["run_name"].partition("/")[2]].append(1e9 / run["items_per_second"])
-        if not samples.get("coir") or len(samples) < 2:
+        found = {run.partition("/")[2]: value for run, value in medians(program, f"^{name}/").items()}
+        if "coir" not in found or len(found) < 2:
             raise NotMeasured(f"{program} has no {name}, or no peer for it")
-        medians = {variant: statistics.median(values) for variant, values in samples.items()}
-        coir = medians.pop("coir")
-        peer = min(medians, key=medians.get)
-        others = [f"{value:.1f} ns by {variant}" for variant, value in medians.items() if variant != peer]
-        return Result(coir, peer, medians[peer], others)
+        coir = found.pop("coir")
+        peer = min(found, key=found.get)
+        others = [f"{value:.1f} ns by {variant}" for variant, value in found.items() if variant != peer]
+        return Result(coir, peer, found[peer], others)
     return measure
+
+
+def yield_growth(_):
+    """Our own yield among a thousand fibers, with our own among two as the peer."""
+    found = medians("yield_bench", "^yield_(2|1000)/coir$")
+    return Result(found["yield_1000/coir"], "coir, 2 fibers", found["yield_2/coir"])
 
 
 def middle_pair(peer, output):
@@ -180,13 +190,17 @@ def idle_cpu(_):
 
 
 rows = [
-    Row("switch_fp_equal", "ns", "lower", 0.80, microbenchmark("switch_bench")),
-    Row("switch_fp_differs", "ns", "lower", 0.06, microbenchmark("switch_bench")),
-    Row("yield_2", "ns", "lower", 0.12, microbenchmark("yield_bench")),
-    Row("yield_100", "ns", "lower", 0.20, microbenchmark("yield_bench")),
-    Row("yield_1000", "ns", "lower", 0.22, microbenchmark("yield_bench")),
-    Row("yield_10000", "ns", "lower", 0.20, microbenchmark("yield_bench")),
-    Row("spawn_join", "ns", "lower", 0.12, microbenchmark("spawn_bench")),
+    Row("switch_fp_equal", "ns", "lower", 0.70, microbenchmark("switch_bench")),
+    Row("switch_fp_differs", "ns", "lower", 0.05, microbenchmark("switch_bench")),
+    Row("switch_floor", "ns", "lower", 3.0, microbenchmark("floor_bench")),
+    Row("generator_step", "ns", "lower", 0.60, microbenchmark("generator_bench")),
+    Row("generator_step_differs", "ns", "lower", 0.60, microbenchmark("generator_bench")),
+    Row("yield_2", "ns", "lower", 0.10, microbenchmark("yield_bench")),
+    Row("yield_100", "ns", "lower", 0.18, microbenchmark("yield_bench")),
+    Row("yield_1000", "ns", "lower", 0.20, microbenchmark("yield_bench")),
+    Row("yield_10000", "ns", "lower", 0.15, microbenchmark("yield_bench")),
+    Row("yield_growth", "ns", "lower", 1.3, yield_growth),
+    Row("spawn_join", "ns", "lower", 0.10, microbenchmark("spawn_bench")),
     Row("echo_cpu_1", "us/request", "lower", 1.05, echo(1)),
     Row("echo_cpu_100", "us/request", "lower", 1.05, echo(100)),
     Row("echo_cpu_1000", "us/request", "lower", 1.05, echo(1000)),

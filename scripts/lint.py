@@ -38,7 +38,7 @@ def files(*folders, suffixes):
 
 
 def cpp_files():
-    return files("include", "lib", "tests", "bench", "examples", suffixes={".cpp", ".hpp"})
+    return files("include", "lib", "tests", "bench", "examples", "tools", suffixes={".cpp", ".hpp"})
 
 
 def numbered(path):

@@ -8,10 +8,12 @@
 #include <coir/context_var.hpp>
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
+#include <coir/elements_of.hpp>
 #include <coir/endpoint.hpp>
 #include <coir/exception_group.hpp>
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
+#include <coir/generator.hpp>
 #include <coir/io.hpp>
 #include <coir/overflow_report.hpp>
 #include <coir/run.hpp>
