@@ -45,8 +45,10 @@ stack_pool::stack_pool(std::size_t size)
       stacks_per_slab_(std::clamp<std::size_t>(slab_bytes / slot_bytes(), 1, most_stacks_per_slab)) {}
 
 stack_pool::~stack_pool() {
-    for (const slab& each : slabs_)
+    for (const slab& each : slabs_) {
+        stack_notes::forget(each.memory, each.stacks * slot_bytes());
         ::munmap(each.memory, each.stacks * slot_bytes()); // whole mappings: cannot fail by splitting
+    }
 }
 
 void stack_pool::prepare_more() {
@@ -99,7 +101,7 @@ std::byte* stack_pool::guarded_fresh_slot() {
     std::byte* guard = slabs_[fresh_slab_].memory + fresh_slot_ * slot_bytes();
     if (const std::error_code error = install_guard(guard, available_guard()))
         throw_exhausted(error, "guarding a stack");
-    known_.add(guard + page_size(), size_);
+    notes_.add(guard + page_size(), size_);
     if (++fresh_slot_ == slabs_[fresh_slab_].stacks) {
         ++fresh_slab_;
         fresh_slot_ = 0;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "stack/guard.hpp"
-#include "stack/valgrind.hpp"
+#include "stack/stack_notes.hpp"
 
 #include <cstddef>
 #include <vector>
@@ -95,7 +95,7 @@ private:
     std::size_t guarded_ = 0;           // stacks that have a guard
     std::size_t promised_ = 0;          // stacks in use or promised
     std::size_t prepared_ = 0;          // stacks that can be promised without doing anything
-    stacks_known_to_valgrind known_;    // those that have a guard
+    stack_notes notes_;                 // of those that have a guard
 };
 
 } // namespace coir::detail
