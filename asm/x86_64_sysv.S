@@ -130,18 +130,27 @@ coir_switch:
         movq    48(%rsi), %rbp
 
         /*
-         * A load of MXCSR that changes it drains the pipeline (about 50 ns), and the sticky status bits differ
-         * between any two executions of which one has rounded a number. The ABI preserves the control bits only:
-         * compare these (mask 0xffc0), and the x87 control word, and load when there is a difference.
+         * The x87 control word: loading it is slow, and it hardly ever differs.
+         *
+         * MXCSR: what is best depends on the processor, and coir_mxcsr_is_free_to_load says what that is. On most (Intel's),
+         * a load that changes it drains the pipeline, 50 ns, and the sticky status bits differ between any two executions
+         * of which one has rounded a number. But the ABI preserves the control bits only: compare these (mask 0xffc0),
+         * and load when there is a difference. On others (Zen 5) a load is free, but reading back what stmxcsr has just
+         * stored costs 2 ns.
          */
-        movl    0(%rsp), %eax
         movzwl  4(%rsp), %ecx
-        xorl    0(%rsi), %eax
         xorw    4(%rsi), %cx
+        cmpb    $0, coir_mxcsr_is_free_to_load(%rip)
+        jne     .Lload_mxcsr
+        movl    0(%rsp), %eax
+        xorl    0(%rsi), %eax
         andl    $0xffc0, %eax
         orl     %eax, %ecx
+        jnz     .Lload_control_words
 
-        leaq    64(%rsi), %rsp                  /* the one instruction that changes stacks; keeps the flags */
+.Lcontinue:
+        leaq    64(%rsi), %rsp                  /* the one instruction that changes stacks */
+        .cfi_remember_state
         .cfi_def_cfa rsp, 0
         .cfi_register rip, r8
         .cfi_same_value r15
@@ -150,14 +159,18 @@ coir_switch:
         .cfi_same_value r12
         .cfi_same_value rbx
         .cfi_same_value rbp
-        jnz     .Lload_control_words
         notrack jmp *%r8
+        .cfi_restore_state
 
+.Lload_mxcsr:
+        ldmxcsr 0(%rsi)
+        testl   %ecx, %ecx
+        jz      .Lcontinue
 .Lload_control_words:
-        ldmxcsr 0(%rsi)                         /* rsi still points at the frame just left, below rsp by 64 bytes: */
-        fnclex                                  /* inside the red zone, which a signal handler does not touch */
-        fldcw   4(%rsi)                         /* x87 traps late: a flag raised where masked, unmasked here, would be one */
-        notrack jmp *%r8
+        ldmxcsr 0(%rsi)
+        fnclex                                  /* x87 traps late: a flag raised where it was masked would trap where not */
+        fldcw   4(%rsi)
+        jmp     .Lcontinue
         .cfi_endproc
         .size   coir_switch, .-coir_switch
 
@@ -182,6 +195,15 @@ coir_entry:
         ud2                                     /* the function returned: there is nowhere to go */
         .cfi_endproc
         .size   coir_entry, .-coir_entry
+
+/* Written once, by lib/context/tune_switch_x86_64.cpp, before anybody switches; either value is correct at any time. */
+        .bss
+        .hidden coir_mxcsr_is_free_to_load
+        .globl  coir_mxcsr_is_free_to_load
+        .type   coir_mxcsr_is_free_to_load, @object
+coir_mxcsr_is_free_to_load:
+        .zero   1
+        .size   coir_mxcsr_is_free_to_load, 1
 
 /* Property note of the object: IBT (bit 0) yes, SHSTK (bit 1) no. Layout: System V ABI, "Program Property". */
         .section .note.gnu.property, "a", @note

@@ -38,7 +38,6 @@ struct context_state : execution {
     std::byte* stack = nullptr;    ///< its lowest usable byte
     bool started = false;          ///< there is something to unwind
     bool done = false;             ///< the function has returned or thrown
-    bool unwinding = false;        ///< the owner is destroying it: suspend() throws instead of waiting
 
     context_state() = default;
     context_state(const context_state&) = delete;
@@ -80,19 +79,19 @@ public:
         /// Throws coir::cancelled when instead the context is being destroyed. Must be called on the context's own stack.
         void suspend() {
             detail::switch_execution(state_, *std::exchange(state_.resumer, nullptr));
-            if (state_.unwinding) [[unlikely]]
+            if (state_.cancel_requested) [[unlikely]]
                 detail::suspend_unwinding();
         }
 
         /// Suspends this context and continues `next` in its place: when `next` suspends or ends, this context's resumer
         /// goes on, and gets the exception by which `next` ends. One switch instead of two. Throws std::logic_error if `next` cannot be resumed, and as suspend().
         void transfer_to(context& next) {
-            if (state_.unwinding) [[unlikely]]
+            if (state_.cancel_requested) [[unlikely]]
                 return detail::suspend_unwinding();
             detail::context_state& other = next.resumable();
             other.resumer = std::exchange(state_.resumer, nullptr);
             detail::switch_execution(state_, other);
-            if (state_.unwinding) [[unlikely]]
+            if (state_.cancel_requested) [[unlikely]]
                 detail::suspend_unwinding();
         }
 

@@ -76,7 +76,7 @@ public:
             detail::throw_join_timed_out(*state_);
         const std::unique_ptr<detail::fiber_result<T>> ended{std::exchange(state_, nullptr)};
         if (ended->failure)
-            std::rethrow_exception(std::move(ended->failure));
+            detail::rethrow_failure(*ended);
         return ended->take();
     }
 
@@ -143,17 +143,29 @@ auto spawn(const fiber_options& options, Function&& function) -> fiber<std::invo
     return fiber<result>{fresh.release()};
 }
 
+namespace detail {
+
+/// `function(arguments...)` as a function without arguments, which owns copies.
+template <class Function, class... Arguments> auto bind(Function&& function, Arguments&&... arguments) {
+    if constexpr (sizeof...(Arguments) == 0) {
+        return std::decay_t<Function>(std::forward<Function>(function));
+    } else {
+        using result = std::invoke_result_t<std::decay_t<Function>, std::decay_t<Arguments>...>;
+        return [function = std::decay_t<Function>(std::forward<Function>(function)),
+                ... arguments = std::decay_t<Arguments>(std::forward<Arguments>(arguments))]() mutable -> result {
+            return std::invoke(std::move(function), std::move(arguments)...);
+        };
+    }
+}
+
+} // namespace detail
+
 /// As above, for `function(arguments...)`: the arguments are copied or moved, too; std::ref() passes a reference.
 template <class Function, class First, class... Arguments>
     requires(std::invocable<std::decay_t<Function>, std::decay_t<First>, std::decay_t<Arguments>...>)
 auto spawn(const fiber_options& options, Function&& function, First&& first, Arguments&&... arguments) {
-    using result = std::invoke_result_t<std::decay_t<Function>, std::decay_t<First>, std::decay_t<Arguments>...>;
-    return spawn(options,
-                 [function = std::decay_t<Function>(std::forward<Function>(function)),
-                  first = std::decay_t<First>(std::forward<First>(first)),
-                  ... arguments = std::decay_t<Arguments>(std::forward<Arguments>(arguments))]() mutable -> result {
-                     return std::invoke(std::move(function), std::move(first), std::move(arguments)...);
-                 });
+    return spawn(options, detail::bind(std::forward<Function>(function), std::forward<First>(first),
+                                       std::forward<Arguments>(arguments)...));
 }
 
 /// As above, with default options.

@@ -4,6 +4,7 @@
 #include <coir/export.hpp>
 #include <coir/stack_size.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <exception>
@@ -19,6 +20,10 @@ struct loop_options {
     /// Stacks kept ready for new fibers, touched pages included. What ended fibers leave beyond these is given back
     /// to the system when the loop is idle.
     std::size_t pooled_stacks = 64;
+    /// When run()'s function has ended, the remaining fibers are cancelled; how long run() waits for them. Those that have
+    /// not ended then are named on stderr, with what they wait for, and given up: they never run again, and their stacks
+    /// stay as they are until the process ends. max() waits for ever.
+    std::chrono::nanoseconds shutdown_deadline = std::chrono::nanoseconds::max();
 };
 
 namespace detail {
@@ -31,9 +36,13 @@ COIR_EXPORT void run_loop(fiber_base& main, const loop_options& options);
 /// Runs an event loop on the calling thread, with a first fiber that calls `function()`; returns what that returns, or
 /// throws what it throws.
 ///
-/// When the function has ended, the fibers that remain are cancelled and awaited, as `asyncio.run` does. One loop per
-/// thread: threads may each run one. While all fibers wait, the thread sleeps in the kernel.
-/// Throws std::logic_error inside another run() of the same thread, std::system_error when the loop cannot be made.
+/// When the function has ended, the fibers that remain are cancelled and awaited, as `asyncio.run` does; at most for
+/// loop_options::shutdown_deadline. One loop per thread: threads may each run one. While all fibers wait, the thread sleeps
+/// in the kernel.
+/// Throws std::logic_error inside another run() of the same thread, std::system_error when the loop cannot be made. When
+/// all fibers wait for each other, and for nothing that could come from outside (a descriptor, a deadline, another thread),
+/// each is named on stderr with what it waits for, all are cancelled, and std::system_error with
+/// std::errc::resource_deadlock_would_occur is thrown.
 ///
 ///     int main() {
 ///         return coir::run([] {
@@ -49,7 +58,7 @@ std::invoke_result_t<Function&> run(Function&& function, const loop_options& opt
     detail::fiber_task<result, decltype(call)> main{call};
     detail::run_loop(main, options);
     if (main.failure)
-        std::rethrow_exception(std::move(main.failure));
+        detail::rethrow_failure(main);
     return main.take();
 }
 

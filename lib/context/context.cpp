@@ -49,6 +49,7 @@ void context_main(void* argument) {
 } // namespace
 
 void prepare_context(context_state& state, const context_options& options) {
+    tune_switch();
     shared_stacks& shared = context_stacks();
     stack fresh{};
     {
@@ -73,7 +74,7 @@ void destroy_context(context_state& state) noexcept {
         std::abort();
     }
     if (state.started && !state.done) {
-        state.unwinding = true;
+        state.cancel_requested = true;
         // More than once if it swallows the exception and suspends again, or suspends in a destructor on the way.
         do {
             resumption here;

@@ -19,22 +19,21 @@ extern constinit thread_local exception_globals* remembered_exceptions;
 /// Address of the calling thread's exception state: the same for the life of the thread.
 [[nodiscard]] exception_globals& thread_exceptions();
 
-/// Nobody is in a catch block or unwinding, on either side: the usual case.
-[[nodiscard, gnu::always_inline]] inline bool nothing_to_exchange(const exception_globals& thread,
-                                                                  const execution& to) {
-    return (reinterpret_cast<std::size_t>(thread.caught_exceptions) | thread.uncaught_exceptions |
-            reinterpret_cast<std::size_t>(to.caught_exceptions) | to.uncaught_exceptions) == 0;
+/// Nobody is in a catch block or unwinding on this thread: the usual case.
+[[nodiscard, gnu::always_inline]] inline bool is_empty(const exception_globals& thread) {
+    return (reinterpret_cast<std::size_t>(thread.caught_exceptions) | thread.uncaught_exceptions) == 0;
 }
 
 /// The one place where exception state changes hands (hazards A1, A2): out of the thread into `from`, out of `to` into
-/// the thread. The saved state of a running execution is zero; so it may be left out when nothing_to_exchange().
+/// the thread. The saved state of a running execution is zero; so it may be left out when the thread's is empty, and `to`
+/// is plain.
 inline void exchange_exceptions(exception_globals& thread, execution& from, execution& to) {
     from.caught_exceptions = thread.caught_exceptions;
     from.uncaught_exceptions = thread.uncaught_exceptions;
-    thread.caught_exceptions = to.caught_exceptions;
-    thread.uncaught_exceptions = static_cast<unsigned>(to.uncaught_exceptions);
-    to.caught_exceptions = nullptr;
-    to.uncaught_exceptions = 0;
+    from.is_plain = is_empty(thread);
+    thread.caught_exceptions = to.is_plain ? nullptr : to.caught_exceptions;
+    thread.uncaught_exceptions = to.is_plain ? 0 : to.uncaught_exceptions;
+    to.is_plain = true;
 }
 
 } // namespace coir::detail

@@ -13,6 +13,10 @@ using entry_function = void (*)(void* argument);
 [[nodiscard]] void* make_first_frame(std::byte* bottom, std::byte* top, floating_point_control words,
                                      entry_function entry, void* argument);
 
+/// Chooses the variant of coir_switch() that suits this processor. Takes some microseconds the first time. For speed
+/// only: all variants are correct.
+void tune_switch() noexcept;
+
 } // namespace coir::detail
 
 extern "C" {

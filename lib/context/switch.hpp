@@ -21,7 +21,7 @@ namespace coir::detail {
         coir_switch(&from.stack_pointer, to.stack_pointer);
         sanitizer::after_switch(from);
     } else {
-        if (!nothing_to_exchange(thread, to)) [[unlikely]]
+        if (!to.is_plain || !is_empty(thread)) [[unlikely]]
             return switch_with_exceptions(from, to);
         return coir_switch(&from.stack_pointer, to.stack_pointer);
     }

@@ -46,6 +46,8 @@ namespace coir::detail {
     return suspended;
 }
 
+void tune_switch() noexcept {}
+
 } // namespace coir::detail
 
 extern "C" void coir_switch(void** suspended, void* resumed) {

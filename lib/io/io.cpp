@@ -1,6 +1,5 @@
 #include <coir/io.hpp>
 
-#include "base/throw_cancelled.hpp"
 #include "io/errors.hpp"
 #include "io/ownership.hpp"
 #include "io/perform.hpp"
@@ -19,7 +18,7 @@ namespace {
 
 [[noreturn]] void raise(const outcome& failed, const char* operation) {
     if (failed.error == detail::was_cancelled && failed.bytes == 0)
-        detail::throw_cancelled();
+        detail::throw_cancelled(loop::current()->running(), operation);
     throw transfer_error(detail::error_code_of(failed.error), operation, failed.bytes);
 }
 

@@ -1,6 +1,5 @@
 #include <coir/tcp_listener.hpp>
 
-#include "base/throw_cancelled.hpp"
 #include "io/errors.hpp"
 #include "io/operation.hpp"
 #include "io/ownership.hpp"
@@ -135,7 +134,7 @@ tcp_stream tcp_listener::accept(deadline until) {
     io::descriptor accepted;
     const int error = detail::accept(here, native_handle(), until, accepted);
     if (error == detail::was_cancelled)
-        detail::throw_cancelled();
+        detail::throw_cancelled(here.running(), "net::tcp_listener::accept");
     if (error != 0)
         throw std::system_error(detail::error_code_of(error), "accept" + detail::where(socket_));
     return tcp_stream{std::move(accepted)};

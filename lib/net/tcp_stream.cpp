@@ -1,6 +1,5 @@
 #include <coir/tcp_stream.hpp>
 
-#include "base/throw_cancelled.hpp"
 #include "io/errors.hpp"
 #include "io/operation.hpp"
 #include "net/socket.hpp"
@@ -79,7 +78,7 @@ tcp_stream::tcp_stream(const endpoint& remote, deadline until) {
     detail::loop& here = detail::loop::of_running_fiber("net::tcp_stream");
     const int error = detail::connect(here, remote, until, socket_);
     if (error == detail::was_cancelled)
-        detail::throw_cancelled();
+        detail::throw_cancelled(here.running(), "net::tcp_stream");
     if (error != 0)
         throw std::system_error(detail::error_code_of(error), "connect to " + remote.to_string());
 }

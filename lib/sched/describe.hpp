@@ -2,11 +2,18 @@
 
 #include <coir/detail/fiber_base.hpp>
 
+#include <exception>
 #include <string>
 
 namespace coir::detail {
 
 /// `fiber 42 "name"`, for messages.
 [[nodiscard]] std::string describe(const fiber_base& fiber);
+
+/// What it does: `waits to read from descriptor 7`, `is ready to run`, …
+[[nodiscard]] std::string describe_state(const fiber_base& fiber);
+
+/// The message of an exception.
+[[nodiscard]] std::string describe_failure(const std::exception_ptr& failure);
 
 } // namespace coir::detail

@@ -1,6 +1,7 @@
 #include "base/diagnostic.hpp"
 #include "base/throw_cancelled.hpp"
 #include "sched/describe.hpp"
+#include "sched/fiber_storage.hpp"
 #include "sched/loop.hpp"
 
 #include <coir/cancelled.hpp>
@@ -20,20 +21,16 @@ namespace {
 
 // Frees an ended fiber whose result nobody has asked for. A failure is not lost without a word.
 void discard(fiber_base& fiber) noexcept {
-    if (fiber.failure) {
-        try {
-            std::rethrow_exception(std::move(fiber.failure));
-        } catch (const cancelled&) { // what was asked for
-        } catch (const std::exception& lost) {
-            report(describe(fiber) + " failed and was never joined: " + lost.what());
-        } catch (...) {
-            report(describe(fiber) + " failed and was never joined: unknown exception");
-        }
-    }
+    if (fiber.failure && !is_cancelled(fiber.failure)) // cancelled is what was asked for
+        report(describe(fiber) + " failed and was never joined: " + describe_failure(fiber.failure));
     delete &fiber;
 }
 
 } // namespace
+
+fiber_base::fiber_base() noexcept {
+    is_plain = false; // it has no stack
+}
 
 fiber_base::~fiber_base() = default;
 
@@ -59,13 +56,6 @@ void fiber_base::operator delete(void* block, std::size_t size) noexcept {
         ::operator delete(block);
 }
 
-std::string describe(const fiber_base& fiber) {
-    std::string text = "fiber " + std::to_string(fiber.id);
-    if (fiber.name)
-        text += std::string{" \""} + fiber.name.get() + '"';
-    return text;
-}
-
 void spawn_fiber(fiber_base& fiber, const spawn_parameters& parameters) {
     loop::of_running_fiber("spawn()").spawn(fiber, parameters);
 }
@@ -81,13 +71,12 @@ void park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
 bool end_join(wait_record& record) {
     const wake_reason reason = record.owner->owner->end_wait(record);
     if (reason == wake_reason::cancelled)
-        throw_cancelled();
+        throw_cancelled(*record.owner, "fiber::join");
     return reason == wake_reason::notified;
 }
 
 void cancel_fiber(fiber_base& fiber) noexcept {
-    if (!fiber.finished)
-        fiber.owner->cancel(fiber);
+    cancel(fiber);
 }
 
 void detach_fiber(fiber_base& fiber) noexcept {
@@ -99,14 +88,20 @@ void detach_fiber(fiber_base& fiber) noexcept {
 
 void abandon_fiber(fiber_base& fiber) noexcept {
     if (!fiber.finished) {
+        if (fiber.owner->is_abandoned()) // with all its fibers: it is on no stack that will run again
+            return;
         cancel_fiber(fiber);
-        loop& here = loop::of_running_fiber("~fiber()");
-        const cancellation_disabled_scope must_wait{here.running()};
+        const cancellation_pause must_wait;
         wait_record record{wait_kind::join, &fiber};
         park_until_end(record, fiber, deadline::never());
-        here.end_wait(record);
+        loop::current()->end_wait(record);
     }
     discard(fiber);
+}
+
+void rethrow_failure(fiber_base& ended) {
+    take_over_exception_group(ended);
+    std::rethrow_exception(std::move(ended.failure));
 }
 
 void throw_join_timed_out(const fiber_base& fiber) {

@@ -1,14 +1,19 @@
 #include "sched/loop.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/single_threaded.hpp"
 #include "context/floating_point.hpp"
 #include "sched/describe.hpp"
 #include "sched/fiber_main.hpp"
+#include "sched/fiber_storage.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <thread>
 
 namespace coir::detail {
 namespace {
@@ -33,13 +38,17 @@ constinit thread_local loop* loop::current_ = nullptr;
 
 loop::loop(loop_driver& driver, const loop_options& options)
     : exceptions_(thread_exceptions()), errno_(errno), driver_(driver), stacks_(options.stack_size),
-      pooled_stacks_(options.pooled_stacks) {
+      pooled_stacks_(options.pooled_stacks), shutdown_time_(options.shutdown_deadline) {
     if (current_)
         throw std::logic_error("coir: run() inside run(): this thread already has a loop");
+    tune_switch();
     current_ = this;
 }
 
 loop::~loop() {
+    // Whoever posted last may not be back from notifying: see shared_wait.cpp.
+    while (posting_.load(std::memory_order_acquire) != 0)
+        std::this_thread::yield();
     current_ = nullptr;
 }
 
@@ -52,11 +61,13 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
         parameters.stack_size == 0 ? stacks_.of_default_size() : stacks_.of_size(parameters.stack_size);
     // A fiber is once in the ready queue and has one timer at most: so neither waking nor parking can fail later.
     ready_.reserve(fiber_count_ + 1);
-    timers_.reserve(fiber_count_ + 1);
+    timers_.reserve(fiber_count_ + 1 + armed_scopes_);
     if (!parameters.name.empty()) {
         fiber.name = std::make_unique<char[]>(parameters.name.size() + 1);
         std::memcpy(fiber.name.get(), parameters.name.data(), parameters.name.size());
     }
+    if (!running_ || running_->storage)
+        inherit_context(fiber);
     stacks.promise();
     if (next_id_ == last_id_) {
         next_id_ = next_block_of_ids.fetch_add(ids_per_block, std::memory_order_relaxed);
@@ -66,7 +77,7 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
     fiber.owner = this;
     fiber.stacks = &stacks;
     fiber.control_words = current_control_words();
-    fiber.cancel_requested = shutting_down_;
+    fiber.cancel_requested = fiber.cancel_called = shutting_down_;
     fibers_.push_back(fiber);
     ++fiber_count_;
     ready_.push(&fiber);
@@ -77,30 +88,94 @@ bool loop::start(fiber_base& fiber) noexcept {
     try {
         const stack fresh = fiber.stacks->allocate();
         fiber.stack = fresh.bottom;
+        fiber.is_plain = true;
         sanitizer::fresh_stack(fiber, fresh.bottom, fresh.size());
         fiber.stack_pointer = make_first_frame(fresh.bottom, fresh.top, fiber.control_words, fiber_main, this);
         return true;
     } catch (...) {
         fiber.failure = std::current_exception();
-        if (!fiber.has_handle)
+        if (!fiber.has_handle && !fiber.scope) // a task group is told
             report(describe(fiber) + ", which is detached, could not start: no stack");
         finish(fiber);
         return false;
     }
 }
 
-void loop::cancel(fiber_base& fiber) noexcept {
-    if (fiber.finished)
+execution& loop::next() noexcept {
+    for (;;) {
+        if (ready_.empty() && !inbox_.empty())
+            take_posted();
+        if (ready_.empty() || --slice_ < 0) {
+            running_ = nullptr;
+            return driving_;
+        }
+        fiber_base& fiber = pop_ready();
+        if (fiber.stack || start(fiber)) {
+            running_ = &fiber;
+            errno_ = fiber.saved_errno;
+            return fiber;
+        }
+    }
+}
+
+void loop::switch_to_any(fiber_base& self) {
+    execution& to = next();
+    // The next may be the same: it yields and is alone, or what it was about to wait for has happened in next(). A switch
+    // to the execution that runs is not one: its handle is that of an earlier switch.
+    if (&to == &self) [[unlikely]]
         return;
-    fiber.cancel_requested = true;
-    // As cancellation_due(), of a fiber that is not running: its exceptions are in its control block.
-    if (fiber.waiting && fiber.cancellation_disabled == 0 && fiber.uncaught_exceptions == 0)
-        wake(*fiber.waiting, wake_reason::cancelled);
+    return switch_stacks(exceptions_, self, to);
+}
+
+void loop::park_shared(shared_wait& record, deadline until) noexcept {
+    fiber_base& self = *running_;
+    // Others see the record already. Who finds here that it has been claimed goes on and parks: it is being delivered.
+    if (self.cancel_requested && cancellation_due(self) && claim(record, wake_reason::cancelled)) [[unlikely]]
+        return;
+    if (!until.is_never()) {
+        if (until > deadline::passed())
+            timers_.arm(record, until.time().time_since_epoch().count());
+        else if (claim(record, wake_reason::timed_out))
+            return;
+    }
+    self.waiting = &record;
+    return switch_to_next(self);
+}
+
+bool loop::wake_shared(wait_record& record, wake_reason reason) noexcept {
+    if (!claim(record, reason))
+        return false;
+    deliver(record);
+    return true;
+}
+
+void loop::post(shared_wait& record) noexcept {
+    posting_.fetch_add(1, std::memory_order_relaxed);
+    inbox_.push(record);
+    if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false, std::memory_order_seq_cst))
+        driver_.notify();
+    posting_.fetch_sub(1, std::memory_order_release);
+}
+
+void loop::take_posted() noexcept {
+    inbox_.take_all([this](shared_wait& record) { make_ready(record); });
+}
+
+void loop::arm(scope_state& scope, deadline until) {
+    timers_.reserve(fiber_count_ + armed_scopes_ + 1);
+    timers_.arm(scope, until.time().time_since_epoch().count());
+    ++armed_scopes_;
+}
+
+void loop::disarm(scope_state& scope) noexcept {
+    timers_.disarm(scope);
+    --armed_scopes_;
 }
 
 void loop::cancel_all() noexcept {
     shutting_down_ = true;
-    fibers_.for_each([this](fiber_base& fiber) { cancel(fiber); });
+    shutdown_end_ = deadline{shutdown_time_}.time().time_since_epoch().count();
+    fibers_.for_each([](fiber_base& fiber) { cancel(fiber); });
 }
 
 // The end of a fiber, except for leaving its stack. Frees it if nobody refers to it.
@@ -140,6 +215,7 @@ void loop::run_fibers() {
             --slice_;
             running_ = ready_.pop();
             heir->stack = stack;
+            heir->is_plain = true;
             errno_ = heir->saved_errno;
             set_control_words(heir->control_words);
             continue;
@@ -161,12 +237,21 @@ void loop::run(fiber_base& main) {
     main_ = &main;
     spawn(main, {"main", 0});
     drive();
+    if (deadlocked_)
+        main.failure = std::make_exception_ptr(
+            std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
+                              "coir::run: all fibers waited for each other (see stderr), and were cancelled"));
 }
 
 // What the thread's own stack does.
 void loop::drive() {
     while (fiber_count_ > 0) {
         poll();
+        if (abandoned_) {
+            report_fibers("has not ended by the shutdown deadline, and is given up");
+            current_ = nullptr;
+            return;
+        }
         slice_ = switches_per_slice;
         if (execution& to = next(); &to != &driving_)
             switch_stacks(exceptions_, driving_, to);
@@ -177,11 +262,13 @@ void loop::drive() {
 
 // Lets the driver look for IO, and waits there if no fiber is ready; then fires timers.
 void loop::poll() {
+    if (!inbox_.empty())
+        take_posted();
     if (ready_.empty()) {
         // Nothing to do: the moment to tidy up, a little at a time.
         const bool more = stacks_.trim(pooled_stacks_, stacks_trimmed_at_once);
-        driver_.run_once(more ? without_waiting : timers_.earliest());
-        if (!timers_.empty())
+        sleep_until(more ? without_waiting : std::min(timers_.earliest(), shutdown_end_));
+        if (!timers_.empty() || shutdown_end_ != for_ever)
             fire_timers(driver_.now());
         round_end_ = ready_.pushed();
     } else if (const loop_time now = driver_.now(); now - last_look_ >= poll_interval) {
@@ -194,9 +281,54 @@ void loop::poll() {
     }
 }
 
+// Waits in the driver, which wakes fibers.
+void loop::sleep_until(loop_time until) {
+    if (until == for_ever && !deadlocked_ && is_deadlocked()) {
+        deadlocked_ = true;
+        report_fibers("is in a deadlock: nothing can wake it");
+        return cancel_all();
+    }
+    sleeping_.store(true, std::memory_order_seq_cst);
+    driver_.run_once(inbox_.empty(std::memory_order_seq_cst) ? until : without_waiting);
+    sleeping_.store(false, std::memory_order_relaxed);
+    if (!inbox_.empty())
+        take_posted();
+}
+
+// All fibers wait; but if one waits for something outside of this loop, it may come.
+bool loop::is_deadlocked() noexcept {
+    if (!inbox_.empty())
+        return false;
+    fiber_base* hopeful = fibers_.find_if([](const fiber_base& fiber) {
+        const wait_record* record = fiber.waiting;
+        return !record || record->kind == wait_kind::sleep || record->kind == wait_kind::readable ||
+               record->kind == wait_kind::writable || record->kind == wait_kind::select ||
+               (record->scope != wait_scope::local && !is_single_threaded());
+    });
+    if (!hopeful)
+        return true;
+    // The order has no meaning; so the next time it is found at once, however many there are.
+    hopeful->unlink();
+    fibers_.push_front(*hopeful);
+    return false;
+}
+
+void loop::report_fibers(std::string_view heading) noexcept {
+    fibers_.for_each([heading](const fiber_base& fiber) {
+        report(describe(fiber) + ' ' + std::string{heading} + "; it " + describe_state(fiber));
+    });
+}
+
 void loop::fire_timers(loop_time now) noexcept {
-    while (wait_record* due = timers_.pop_due(now))
-        wake(*due, wake_reason::timed_out);
+    abandoned_ = now >= shutdown_end_ && main_->finished;
+    while (timer* due = timers_.pop_due(now)) {
+        if (due->timer_use == timer::use::wait) {
+            wake(static_cast<wait_record&>(*due), wake_reason::timed_out);
+        } else {
+            --armed_scopes_;
+            cancel_scope_state(static_cast<scope_state&>(*due));
+        }
+    }
 }
 
 } // namespace coir::detail

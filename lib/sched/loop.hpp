@@ -3,6 +3,8 @@
 #include "base/block_cache.hpp"
 #include "base/ring.hpp"
 #include "context/switch.hpp"
+#include "sched/cancellation.hpp"
+#include "sched/inbox.hpp"
 #include "sched/loop_driver.hpp"
 #include "sched/timer_queue.hpp"
 #include "stack/stack_pools.hpp"
@@ -13,10 +15,13 @@
 #include <coir/detail/wait_record.hpp>
 #include <coir/run.hpp>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <string_view>
 
 /// \file
 /// The scheduler of one thread: ready queue, timers, driver, and the one way to wait.
@@ -35,14 +40,9 @@
 /// calls the driver; the driver's callbacks only wake. So nothing ever switches from inside a wake, and user code never
 /// runs on the thread's own stack.
 ///
-/// Everything here belongs to the loop's thread. Another thread may call driver().notify() only.
+/// Everything here belongs to the loop's thread, but for post(): what other threads do to a loop is told in
+/// shared_wait.cpp.
 namespace coir::detail {
-
-/// The running fiber has been cancelled and may be told so: not inside an uncancellable scope, and not while an exception
-/// unwinds its stack, when another one out of a destructor would end the program (hazard A5).
-[[nodiscard]] inline bool cancellation_due(const fiber_base& running) noexcept {
-    return running.cancel_requested && running.cancellation_disabled == 0 && std::uncaught_exceptions() == 0;
-}
 
 class loop {
 public:
@@ -66,8 +66,10 @@ public:
         return current_ && current_->running_ ? current_ : nullptr;
     }
 
-    /// Runs `main` and everything spawned meanwhile to the end.
+    /// Runs `main` and everything spawned meanwhile to the end, or to the end of the shutdown deadline: then it
+    /// is_abandoned(), and must not be destroyed.
     void run(fiber_base& main);
+    [[nodiscard]] bool is_abandoned() const noexcept { return abandoned_; }
 
     void spawn(fiber_base& fiber, const spawn_parameters& parameters);
 
@@ -86,15 +88,32 @@ public:
     [[gnu::always_inline]] void park(wait_record& record, deadline until);
     [[gnu::always_inline]] wake_reason end_wait(wait_record& record) noexcept;
 
+    /// park() and the first half of end_wait(), for a shared record.
+    void park_shared(shared_wait& record, deadline until) noexcept;
+    void end_shared(shared_wait& record) noexcept {
+        if (record.timer_index != timer::no_timer)
+            timers_.disarm(record);
+    }
+
     /// Claims `record` for `reason` and makes its fiber ready; false if another source was first. Never switches.
     bool wake(wait_record& record, wake_reason reason) noexcept {
-        if (record.reason != wake_reason::none)
+        if (record.scope != wait_scope::local) [[unlikely]]
+            return wake_shared(record, reason);
+        if (record.reason.load(std::memory_order_relaxed) != wake_reason::none)
             return false;
-        record.reason = reason;
-        record.owner->waiting = nullptr;
-        ready_.push(record.owner);
+        record.reason.store(reason, std::memory_order_relaxed);
+        make_ready(record);
         return true;
     }
+
+    /// The fiber that waits with `record`, a claimed one, goes on when its turn comes.
+    void make_ready(wait_record& record) noexcept {
+        record.owner->waiting = nullptr;
+        ready_.push(record.owner);
+    }
+
+    /// As make_ready(), from another thread.
+    void post(shared_wait& record) noexcept;
 
     /// Puts the running fiber at the end of the ready queue and runs the next. Does not look at cancellation.
     void yield();
@@ -107,7 +126,9 @@ public:
             yield();
     }
 
-    void cancel(fiber_base& fiber) noexcept;
+    /// Sees to it that `scope`, which has no timer yet, is cancelled at `until`.
+    void arm(scope_state& scope, deadline until);
+    void disarm(scope_state& scope) noexcept;
 
     [[nodiscard]] fiber_base& running() const noexcept { return *running_; }
     [[nodiscard]] loop_driver& driver() const noexcept { return driver_; }
@@ -119,15 +140,22 @@ private:
 
     [[noreturn]] static void throw_outside_loop(const char* operation);
 
-    [[nodiscard]] execution& next();
+    [[nodiscard]] execution& next() noexcept;
+    [[nodiscard, gnu::always_inline]] fiber_base& pop_ready() noexcept;
     [[gnu::always_inline]] void switch_to_next(fiber_base& self);
+    void switch_to_any(fiber_base& self);
+    static bool wake_shared(wait_record& record, wake_reason reason) noexcept;
+    void take_posted() noexcept;
     bool start(fiber_base& fiber) noexcept;
     void finish(fiber_base& fiber) noexcept;
     [[noreturn]] void run_fibers();
     void drive();
     void poll();
+    void sleep_until(loop_time until);
     void fire_timers(loop_time now) noexcept;
     void cancel_all() noexcept;
+    [[nodiscard]] bool is_deadlocked() noexcept;
+    void report_fibers(std::string_view heading) noexcept;
 
     // A queue this long no longer fits the first-level cache: control blocks and stacks are fetched ahead.
     static constexpr std::size_t prefetch_control_block = 12;
@@ -154,42 +182,47 @@ private:
     std::uint64_t next_id_ = 0;
     std::uint64_t last_id_ = 0; // of the block of ids this loop has taken
     execution ended_;           // where the registers of a finished fiber go
+    std::size_t armed_scopes_ = 0;
     const fiber_base* main_ = nullptr;
     std::size_t pooled_stacks_;
+    std::chrono::nanoseconds shutdown_time_;
+    loop_time shutdown_end_ = for_ever;
     bool shutting_down_ = false;
+    bool deadlocked_ = false; // all fibers waited for each other, and were cancelled for that
+    bool abandoned_ = false;  // the shutdown deadline has passed
+
+    // Shared with other threads.
+    inbox inbox_;
+    std::atomic<bool> sleeping_{false}; // set by the loop before it sleeps, taken back by the first that posts
+    std::atomic<unsigned> posting_{0};  // threads inside post()
 };
 
-/// run_loop() on a driver of the caller's.
-void run_loop_on(loop_driver& driver, fiber_base& main, const loop_options& options);
+/// run_loop() on a driver of the caller's. False: fibers were given up, and the driver must outlive them, which is for ever.
+bool run_loop_on(loop_driver& driver, fiber_base& main, const loop_options& options);
 
-inline execution& loop::next() {
-    for (;;) {
-        if (ready_.empty() || --slice_ < 0) [[unlikely]] {
-            running_ = nullptr;
-            return driving_;
-        }
-        fiber_base* fiber = ready_.pop();
-        if (ready_.size() > prefetch_control_block) {
-            __builtin_prefetch(ready_.peek(prefetch_control_block));
-            const auto* stack = static_cast<const std::byte*>(ready_.peek(prefetch_stack)->stack_pointer);
-            __builtin_prefetch(stack);
-            __builtin_prefetch(stack + 64);
-        }
-        if (fiber->stack || start(*fiber)) [[likely]] {
-            running_ = fiber;
-            errno_ = fiber->saved_errno;
-            return *fiber;
-        }
+inline fiber_base& loop::pop_ready() noexcept {
+    fiber_base* fiber = ready_.pop();
+    if (ready_.size() > prefetch_control_block) {
+        __builtin_prefetch(&ready_.peek(prefetch_control_block)->stack_pointer);
+        const auto* stack = static_cast<const std::byte*>(ready_.peek(prefetch_stack)->stack_pointer);
+        __builtin_prefetch(stack);
+        __builtin_prefetch(stack + 64);
     }
+    return *fiber;
 }
 
+// What is rare, a function that returns before the switch, is behind a jump to switch_to_any(): a call here would make
+// every caller save registers for it, which the switch then saves once more.
 inline void loop::switch_to_next(fiber_base& self) {
     self.saved_errno = errno_;
-    execution& to = next();
-    // The next may be the same: it yields and is alone, or what it was about to wait for has happened in next(). A switch
-    // to the execution that runs is not one: its handle is that of an earlier switch.
-    if (&to == &self) [[unlikely]]
+    if (ready_.empty() || slice_ <= 0 || !ready_.peek(0)->is_plain) [[unlikely]]
+        return switch_to_any(self);
+    --slice_;
+    fiber_base& to = pop_ready();
+    if (&to == &self) [[unlikely]] // yields and is alone, see switch_to_any()
         return;
+    running_ = &to;
+    errno_ = to.saved_errno;
     return switch_stacks(exceptions_, self, to);
 }
 
@@ -197,12 +230,12 @@ inline void loop::park(wait_record& record, deadline until) {
     fiber_base& self = *running_;
     record.owner = &self;
     if (self.cancel_requested && cancellation_due(self)) [[unlikely]] {
-        record.reason = wake_reason::cancelled;
+        record.reason.store(wake_reason::cancelled, std::memory_order_relaxed);
         return;
     }
     if (!until.is_never()) {
         if (until <= deadline::passed()) {
-            record.reason = wake_reason::timed_out;
+            record.reason.store(wake_reason::timed_out, std::memory_order_relaxed);
             return;
         }
         timers_.arm(record, until.time().time_since_epoch().count());
@@ -212,11 +245,11 @@ inline void loop::park(wait_record& record, deadline until) {
 }
 
 inline wake_reason loop::end_wait(wait_record& record) noexcept {
-    if (record.timer_index != wait_record::no_timer)
+    if (record.timer_index != timer::no_timer)
         timers_.disarm(record);
     if (record.is_linked())
         record.unlink();
-    return record.reason;
+    return record.reason.load(std::memory_order_relaxed);
 }
 
 inline void loop::yield() {
@@ -224,18 +257,5 @@ inline void loop::yield() {
     ready_.push(&self); // there is room: it was in the queue before
     return switch_to_next(self);
 }
-
-/// While it lives the running fiber's blocking calls ignore cancellation; for destructors and other code that must
-/// finish what it has begun.
-class cancellation_disabled_scope {
-public:
-    explicit cancellation_disabled_scope(fiber_base& fiber) noexcept : fiber_(fiber) { ++fiber_.cancellation_disabled; }
-    ~cancellation_disabled_scope() { --fiber_.cancellation_disabled; }
-    cancellation_disabled_scope(const cancellation_disabled_scope&) = delete;
-    cancellation_disabled_scope& operator=(const cancellation_disabled_scope&) = delete;
-
-private:
-    fiber_base& fiber_;
-};
 
 } // namespace coir::detail

@@ -2,6 +2,7 @@
 #include "base/throw_cancelled.hpp"
 #include "sched/describe.hpp"
 #include "sched/fiber_main.hpp"
+#include "sched/fiber_storage.hpp"
 #include "sched/loop.hpp"
 
 #include <coir/cancelled.hpp>
@@ -94,6 +95,8 @@ void run_function(fiber_base& fiber) {
     }
     if (!fiber.has_handle)
         fiber.discard_result();
+    if (fiber.storage)
+        destroy_locals(fiber);
 }
 
 } // namespace coir::detail

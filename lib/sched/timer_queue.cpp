@@ -17,25 +17,25 @@ constexpr std::size_t first_child_of(std::size_t index) {
 
 } // namespace
 
-void timer_queue::arm(wait_record& record, loop_time when) noexcept {
-    heap_.push_back({when, &record});
-    sift_up(heap_.size() - 1, {when, &record});
+void timer_queue::arm(timer& added, loop_time when) noexcept {
+    heap_.push_back({when, &added});
+    sift_up(heap_.size() - 1, {when, &added});
 }
 
-void timer_queue::disarm(wait_record& record) noexcept {
-    remove(record.timer_index);
+void timer_queue::disarm(timer& removed) noexcept {
+    remove(removed.timer_index);
 }
 
-wait_record* timer_queue::pop_due(loop_time now) noexcept {
+timer* timer_queue::pop_due(loop_time now) noexcept {
     if (heap_.empty() || heap_.front().when > now)
         return nullptr;
-    wait_record* due = heap_.front().record;
+    timer* due = heap_.front().what;
     remove(0);
     return due;
 }
 
 void timer_queue::remove(std::size_t index) noexcept {
-    heap_[index].record->timer_index = wait_record::no_timer;
+    heap_[index].what->timer_index = timer::no_timer;
     const entry last = heap_.back();
     heap_.pop_back();
     if (index == heap_.size())
@@ -49,7 +49,7 @@ void timer_queue::remove(std::size_t index) noexcept {
 
 void timer_queue::place(std::size_t index, const entry& value) noexcept {
     heap_[index] = value;
-    value.record->timer_index = static_cast<std::uint32_t>(index);
+    value.what->timer_index = static_cast<std::uint32_t>(index);
 }
 
 void timer_queue::sift_up(std::size_t index, const entry& value) noexcept {

@@ -2,7 +2,7 @@
 
 #include "sched/loop_driver.hpp"
 
-#include <coir/detail/wait_record.hpp>
+#include <coir/detail/timer.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 namespace coir::detail {
 
-/// The deadlines of waiting fibers, earliest first: a heap of four children a node, the arity at which the children to
-/// compare are one cache line. Every record knows its place, so that a wait that ends early leaves at once.
+/// The deadlines of waits and scopes, earliest first: a heap of four children a node, the arity at which the children to
+/// compare are one cache line. Every timer knows its place, so that a wait that ends early leaves at once.
 ///
 /// A new deadline is usually the latest, and one that is taken out was usually put in last: both then touch the end
 /// of the array only, however many there are.
@@ -22,25 +22,25 @@ public:
     /// The earliest deadline, or for_ever.
     [[nodiscard]] loop_time earliest() const noexcept { return heap_.empty() ? for_ever : heap_.front().when; }
 
-    /// Room for `count` records in all. Strong guarantee; amortised O(1) a record.
+    /// Room for `count` timers in all. Strong guarantee; amortised O(1) a timer.
     void reserve(std::size_t count) {
         if (count > heap_.capacity())
             heap_.reserve(std::bit_ceil(count));
     }
 
-    /// `record` must not be in the queue, and there must be room. Among equals, no order is kept.
-    void arm(wait_record& record, loop_time when) noexcept;
+    /// `added` must not be in the queue, and there must be room. Among equals, no order is kept.
+    void arm(timer& added, loop_time when) noexcept;
 
-    /// `record` must be in the queue.
-    void disarm(wait_record& record) noexcept;
+    /// `removed` must be in the queue.
+    void disarm(timer& removed) noexcept;
 
-    /// Takes out and returns a record whose deadline is `now` or earlier; null if there is none.
-    [[nodiscard]] wait_record* pop_due(loop_time now) noexcept;
+    /// Takes out and returns a timer whose deadline is `now` or earlier; null if there is none.
+    [[nodiscard]] timer* pop_due(loop_time now) noexcept;
 
 private:
     struct entry {
         loop_time when;
-        wait_record* record;
+        timer* what;
     };
 
     void place(std::size_t index, const entry& value) noexcept;

@@ -208,17 +208,6 @@ TEST_F(floating_point, an_exception_masked_outside_is_no_signal_inside) {
     EXPECT_TRUE(end.exited_well()) << end.status;
 }
 
-// The ABI does not preserve the status flags, and loading them at each switch would cost ten times the switch.
-TEST_F(floating_point, status_flags_belong_to_the_thread) {
-    std::feclearexcept(FE_ALL_EXCEPT);
-    context inside{[](context::self& self) {
-        result = third();
-        self.suspend();
-    }};
-    inside.resume();
-    EXPECT_TRUE(_mm_getcsr() & _MM_EXCEPT_INEXACT);
-}
-
 #endif
 #endif
 

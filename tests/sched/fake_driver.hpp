@@ -91,7 +91,7 @@ std::invoke_result_t<Function&> run_on(loop_driver& driver, Function&& function,
     fiber_task<result, decltype(call)> main{call};
     run_loop_on(driver, main, options);
     if (main.failure)
-        std::rethrow_exception(std::move(main.failure));
+        rethrow_failure(main);
     return main.take();
 }
 

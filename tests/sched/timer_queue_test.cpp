@@ -1,5 +1,7 @@
 #include "sched/timer_queue.hpp"
 
+#include <coir/detail/wait_record.hpp>
+
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -14,6 +16,7 @@ namespace {
 
 using coir::detail::for_ever;
 using coir::detail::loop_time;
+using coir::detail::timer;
 using coir::detail::timer_queue;
 using coir::detail::wait_kind;
 using coir::detail::wait_record;
@@ -42,7 +45,7 @@ TEST_F(timers, become_due_at_their_time_and_not_before) {
     EXPECT_EQ(queue.earliest(), 1000);
     EXPECT_EQ(queue.pop_due(999), nullptr);
     EXPECT_EQ(queue.pop_due(1000), &record);
-    EXPECT_EQ(record.timer_index, wait_record::no_timer);
+    EXPECT_EQ(record.timer_index, timer::no_timer);
     EXPECT_TRUE(queue.empty());
 }
 
@@ -70,7 +73,7 @@ TEST_F(timers, can_be_disarmed_wherever_they_are) {
         for (loop_time when = 0; when < 40; ++when)
             armed.push_back(&arm(when * 7 % 40));
         queue.disarm(*armed[victim]);
-        EXPECT_EQ(armed[victim]->timer_index, wait_record::no_timer);
+        EXPECT_EQ(armed[victim]->timer_index, timer::no_timer);
         for (loop_time when = 0; when < 40; ++when) {
             if (when != static_cast<loop_time>(victim) * 7 % 40) {
                 ASSERT_EQ(queue.earliest(), when);
@@ -104,15 +107,15 @@ TEST_F(timers, behave_as_a_sorted_map_does) {
     loop_time now = 0;
     const auto pop_due = [&] {
         now += random() % 100;
-        while (wait_record* due = queue.pop_due(now)) {
+        while (timer* due = queue.pop_due(now)) {
             // Of those with equal times any may come first.
             auto [first, last] = model.equal_range(model.begin()->first);
             while (first != last && first->second != due)
                 ++first;
             ASSERT_NE(first, last);
             ASSERT_LE(first->first, now);
-            ASSERT_EQ(due->timer_index, wait_record::no_timer);
-            unused.push_back(due);
+            ASSERT_EQ(due->timer_index, timer::no_timer);
+            unused.push_back(static_cast<wait_record*>(due));
             model.erase(first);
         }
         ASSERT_TRUE(model.empty() || model.begin()->first > now);
@@ -131,7 +134,7 @@ TEST_F(timers, behave_as_a_sorted_map_does) {
             const auto victim = std::next(
                 model.begin(), static_cast<std::ptrdiff_t>(random() % std::min<std::size_t>(model.size(), 50)));
             queue.disarm(*victim->second);
-            ASSERT_EQ(victim->second->timer_index, wait_record::no_timer);
+            ASSERT_EQ(victim->second->timer_index, timer::no_timer);
             unused.push_back(victim->second);
             model.erase(victim);
         } else {

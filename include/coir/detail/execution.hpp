@@ -8,17 +8,27 @@ namespace coir::detail {
 
 /// Everything that has to be kept while an execution (a stack with an instruction pointer) is not running.
 ///
-/// While it runs, its registers are in the processor and its exceptions are in the thread's `__cxa_eh_globals`; the
-/// fields below are stale, except that the saved exceptions are zero (see switch_execution()).
+/// While it runs, its registers are in the processor and its exceptions are in the thread's `__cxa_eh_globals`; what is
+/// saved below is stale, and `is_plain` holds.
 struct execution {
     /// Handle of the suspended stack. Written by the switch that leaves it, read by the one that comes back; so it needs no
     /// initial value, and neither does what is there for the sanitizer. A resume() makes one of these each time.
     void* stack_pointer;
 
+    /// Loading its registers is all that it takes to continue it: there are no saved exceptions to be restored, and (a
+    /// fiber) it has a stack. Written by who changes that. With the handle and what the scheduler looks at in one cache
+    /// line.
+    bool is_plain = true;
+    /// Its blocking calls throw coir::cancelled. Written by the owner of a context, or by the scheduler: see
+    /// lib/sched/cancellation.cpp.
+    bool cancel_requested = false;
+    /// A fiber's errno while it is not running (hazard D2). Written and read by the scheduler; contexts do without.
+    int saved_errno = 0;
+
     /// What `__cxa_get_globals()` held when the execution was left: exceptions being handled, newest first, and the
-    /// number of those thrown and not yet caught. Written and read by switch_execution().
-    void* caught_exceptions = nullptr;
-    std::size_t uncaught_exceptions = 0;
+    /// number of those thrown and not yet caught. Written and read by switch_execution(); without a value if is_plain.
+    void* caught_exceptions;
+    unsigned uncaught_exceptions;
 
     /// For AddressSanitizer, the frames it keeps off the stack, and the bounds of the stack. For ThreadSanitizer, what
     /// it calls a fiber.

@@ -4,6 +4,7 @@
 #include <coir/detail/execution.hpp>
 #include <coir/detail/floating_point_control.hpp>
 #include <coir/detail/intrusive_list.hpp>
+#include <coir/detail/scope_state.hpp>
 #include <coir/detail/wait_record.hpp>
 #include <coir/export.hpp>
 
@@ -18,11 +19,18 @@ namespace coir::detail {
 
 class loop;
 class stack_pool;
+struct fiber_storage;
+
+/// What a waker touches of a fiber. The first base of fiber_base: so it lies beside what the switch touches of its execution,
+/// in 32 bytes that are nearly always one cache line.
+struct waiter {
+    wait_record* waiting = nullptr; ///< on its own stack while it is parked; set by park(), cleared by wake()
+};
 
 /// A fiber as the scheduler sees it. fiber_task adds the function and the result. All fields belong to the thread of
 /// the fiber's loop.
-struct COIR_EXPORT fiber_base : execution, list_node {
-    fiber_base() = default;
+struct COIR_EXPORT fiber_base : waiter, execution, list_node {
+    fiber_base() noexcept;
     virtual ~fiber_base();
 
     /// From blocks that the loop keeps.
@@ -37,20 +45,21 @@ struct COIR_EXPORT fiber_base : execution, list_node {
     /// Destroys the result, which nobody will fetch.
     virtual void discard_result() noexcept = 0;
 
-    loop* owner = nullptr;                   ///< set by spawn
-    stack_pool* stacks = nullptr;            ///< where its stack comes from and goes to
-    std::byte* stack = nullptr;              ///< lowest usable byte; null until it first runs
-    wait_record* waiting = nullptr;          ///< on its own stack while it is parked; set by park(), cleared by wake()
-    intrusive_list<wait_record> joiners;     ///< who waits for its end
-    std::exception_ptr failure;              ///< what the function threw; for join()
-    std::uint64_t id = 0;                    ///< unique in the process
-    std::unique_ptr<char[]> name;            ///< null without a name
-    floating_point_control control_words;    ///< of the creator
-    bool finished = false;                   ///< the function has ended, its result or failure is there
-    bool has_handle = true;                  ///< a fiber<T> refers to it: it must outlive its end
-    bool cancel_requested = false;           ///< sticky
-    unsigned char cancellation_disabled = 0; ///< depth of scopes in which blocking calls ignore cancel_requested
-    int saved_errno = 0;                     ///< its errno while it is not running (hazard D2)
+    loop* owner = nullptr;                  ///< set by spawn
+    stack_pool* stacks = nullptr;           ///< where its stack comes from and goes to
+    std::byte* stack = nullptr;             ///< lowest usable byte; null until it first runs
+    scope_state* scope = nullptr;           ///< the innermost it is in; a task group's is its opener's
+    intrusive_list<wait_record> joiners;    ///< who waits for its end
+    std::exception_ptr failure;             ///< what the function threw; for join()
+    std::uint64_t id = 0;                   ///< unique in the process
+    std::unique_ptr<char[]> name;           ///< null without a name
+    std::unique_ptr<fiber_storage> storage; ///< fiber_locals, context; null for most
+    floating_point_control control_words;   ///< of the creator
+    bool finished = false;                  ///< the function has ended, its result or failure is there
+    bool has_handle = true;                 ///< a fiber<T> refers to it: it must outlive its end
+    bool cancel_called = false;             ///< as a whole, for good; `cancel_requested` is what comes of all scopes
+    bool cancel_thrown = false;             ///< by a blocking call, for a cancellation that still holds
+    bool swallow_reported = false;          ///< that it does not pass coir::cancelled on
 };
 
 /// How a fiber is made: the library's side of fiber_options.
@@ -70,6 +79,8 @@ COIR_EXPORT void cancel_fiber(fiber_base& fiber) noexcept;
 COIR_EXPORT void detach_fiber(fiber_base& fiber) noexcept;
 /// What the destructor of a handle does: cancels, waits, reports a failure that nobody asked for, frees.
 COIR_EXPORT void abandon_fiber(fiber_base& fiber) noexcept;
+/// Throws what the function of `ended` has thrown.
+[[noreturn]] COIR_EXPORT void rethrow_failure(fiber_base& ended);
 [[noreturn]] COIR_EXPORT void throw_join_timed_out(const fiber_base& fiber);
 [[noreturn]] COIR_EXPORT void throw_not_joinable();
 

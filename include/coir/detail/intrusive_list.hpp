@@ -44,10 +44,26 @@ public:
         head_.previous_ = &node;
     }
 
+    void push_front(T& element) noexcept {
+        list_node& node = element;
+        node.next_ = head_.next_;
+        node.previous_ = &head_;
+        head_.next_->previous_ = &node;
+        head_.next_ = &node;
+    }
+
     T& pop_front() noexcept {
         T& element = front();
         static_cast<list_node&>(element).unlink();
         return element;
+    }
+
+    /// The first for which `matches(element)`, or null.
+    template <class Predicate> [[nodiscard]] T* find_if(Predicate matches) noexcept {
+        for (list_node* node = head_.next_; node != &head_; node = node->next_)
+            if (matches(*static_cast<T*>(node)))
+                return static_cast<T*>(node);
+        return nullptr;
     }
 
     /// Calls `visit(element)` for each; `visit` may take out the element it is given and no other.

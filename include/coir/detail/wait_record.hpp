@@ -1,7 +1,9 @@
 #pragma once
 
 #include <coir/detail/intrusive_list.hpp>
+#include <coir/detail/timer.hpp>
 
+#include <atomic>
 #include <cstdint>
 
 namespace coir::detail {
@@ -9,7 +11,25 @@ namespace coir::detail {
 struct fiber_base;
 
 /// What a parked fiber waits for; for people who ask who waits for what.
-enum class wait_kind : std::uint8_t { sleep, join, readable, writable };
+enum class wait_kind : std::uint8_t {
+    sleep,
+    join,
+    readable,
+    writable,
+    mutex,
+    condition_variable,
+    semaphore,
+    event,
+    latch,
+    barrier,
+    once,
+    future,
+    send,
+    receive,
+    select,
+    task_group,
+    offload,
+};
 
 /// Who ended a wait. A record is claimed once: the first source wins, the others find it claimed and do nothing.
 enum class wake_reason : std::uint8_t {
@@ -20,28 +40,37 @@ enum class wake_reason : std::uint8_t {
     cancelled, ///< its fiber was cancelled
 };
 
-/// One wait of one fiber: lives on the stack of the fiber that waits, from before it parks until it runs again.
+/// Who may compete for a record.
+enum class wait_scope : std::uint8_t {
+    local,  ///< all its sources belong to the loop's thread
+    shared, ///< a shared_wait: in the list of an object that other threads use as well
+    select, ///< a select_case: stands for the shared_wait of its select()
+};
+
+/// One wait of one fiber (or of a thread without a loop): lives on the stack of the one that waits, from before it parks
+/// until it runs again.
 ///
 /// The sources that can end the wait know the record: the object's list of waiters (through list_node), the timer queue
-/// (through timer_index), the fiber itself (fiber_base::waiting, for cancellation). Whichever comes first claims it with
-/// loop::wake(), which only puts the fiber into the ready queue. The fiber, when it runs again, takes the record out of
-/// all the others before its frame goes (loop::end_wait() does). So no source ever holds a record that is gone, and no
-/// wait ends twice, in whatever order the sources fire within one pass of the loop (hazard F7).
-struct wait_record : list_node {
-    wait_record(wait_kind what, const void* which) noexcept : object(which), kind(what) {}
+/// (as a timer), the fiber itself (fiber_base::waiting, for cancellation). Whichever comes first claims it, and then only
+/// puts its fiber into the ready queue. The fiber, when it runs again, takes the record out of all the others before its
+/// frame goes. So no source ever holds a record that is gone, and no wait ends twice, in whatever order the sources fire
+/// within one pass of the loop (hazard F7). lib/sched/shared_wait.cpp tells how that is done between threads.
+struct wait_record : list_node, timer {
+    wait_record(wait_kind what, const void* which, wait_scope where = wait_scope::local) noexcept
+        : timer(use::wait), kind(what), scope(where), object(which) {}
 
-    static constexpr std::uint32_t no_timer = UINT32_MAX;
-
-    fiber_base* owner = nullptr;            ///< set by park()
-    const void* object;                     ///< address of what is waited for; for descriptors its number
-    std::uint32_t timer_index = no_timer;   ///< place in the timer queue, which keeps it up to date
-    wait_kind kind;                         ///< of `object`
-    wake_reason reason = wake_reason::none; ///< written by the source that claims
+    const wait_kind kind; ///< of `object`
+    const wait_scope scope;
+    std::atomic<wake_reason> reason{wake_reason::none}; ///< written by the source that claims
+    fiber_base* owner = nullptr; ///< who waits: set by park(), and of a shared record before others can see it
+    const void* object;          ///< address of what is waited for; for descriptors its number
+    void* value = nullptr;       ///< what is handed over with the claim, or where to: depends on `kind`
 
     /// Nothing is left to be taken back: the object has notified it, which took it out of the object's list, and there
     /// was no deadline. Lets the most frequent end of a wait be seen without a call.
     [[nodiscard]] bool plainly_notified() const noexcept {
-        return reason == wake_reason::notified && timer_index == no_timer && !is_linked();
+        return reason.load(std::memory_order_relaxed) == wake_reason::notified && timer_index == no_timer &&
+               !is_linked();
     }
 };
 

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/detail/wait_record.hpp>
+#include <coir/export.hpp>
+
+namespace coir::detail {
+
+class thread_parker;
+struct select_case;
+
+/// A wait for something that other threads use as well: a mutex, a channel. Whoever calls may be a fiber of any loop, or a
+/// thread without a loop, which then blocks as threads do.
+///
+/// The object keeps its waiters in a list under a lock of its own, and does
+///
+///     lock; if (there is nothing to wait for) { unlock; return; }
+///     shared_wait record{...}; list.push_back(record); unlock;
+///     record.park(until);
+///     if (!record.plainly_notified() && record.end() != wake_reason::notified) { lock; unlink the record if it is linked; unlock; }
+///
+/// and to wake one, under the same lock, takes the first out of the list, and claims it; when the claim fails somebody else
+/// has ended that wait, and it takes the next. When it succeeds the one who waits cannot go on, and its frame stays,
+/// until it is delivered: which may come after the unlocking, and after handing over a value.
+struct COIR_EXPORT shared_wait : wait_record {
+    /// For the running fiber, or else the calling thread.
+    shared_wait(wait_kind what, const void* which) noexcept;
+
+    /// Suspends until somebody has claimed and delivered the record. The switch is the last thing it does: see
+    /// loop::park().
+    void park(deadline until) noexcept;
+
+    /// Ends the wait that park() began: takes the record out of the timer queue. Who claimed it?
+    [[nodiscard]] wake_reason end() noexcept;
+
+    thread_parker* const thread;        ///< who waits, when it is not a fiber; else null
+    shared_wait* next_posted = nullptr; ///< in the inbox of its loop, after the claim; by the thread that claimed
+    select_case* chosen = nullptr;      ///< through which it was claimed; by the thread that claimed
+};
+
+/// One of several things that one wait is for. It is in the list of its object, and its claim is its select()'s.
+struct select_case : wait_record {
+    select_case(wait_kind what, const void* which, shared_wait& whole) noexcept
+        : wait_record(what, which, wait_scope::select), select(whole) {
+        owner = whole.owner;
+    }
+    shared_wait& select;
+};
+
+/// Claims `record` for `why`; false if another source was first. From any thread, under the lock of the record's object,
+/// or on the thread of the loop that owns it.
+COIR_EXPORT bool claim(wait_record& record, wake_reason why) noexcept;
+
+/// Makes who waits with the claimed `record` go on; `record` may be gone when this returns. From any thread.
+COIR_EXPORT void deliver(wait_record& record) noexcept;
+
+} // namespace coir::detail

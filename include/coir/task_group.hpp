@@ -1,0 +1,80 @@
+#pragma once
+
+#include <coir/detail/group_task.hpp>
+#include <coir/detail/task_group_state.hpp>
+#include <coir/exception_group.hpp>
+#include <coir/export.hpp>
+#include <coir/fiber.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+/// Fibers with a common end: all that are spawned into a group have ended when its scope is left, whichever way that is. So
+/// they may use the local variables of the function that opened it.
+///
+///     std::vector<page> pages(addresses.size());
+///     {
+///         coir::task_group group{.max_concurrent = 8};
+///         for (std::size_t i = 0; i < addresses.size(); ++i)
+///             group.spawn([&, i] { pages[i] = fetch(addresses[i]); });
+///     }                                           // all pages are there, or the first failure is thrown
+///
+/// **Failure.** The first exception that leaves a member cancels the others. It is thrown by join(), or at the end of the
+/// scope; and until then by each blocking call of the fiber that opened the group, instead of what the call does otherwise
+/// (with a std::error_code argument: std::errc::operation_canceled), so that it is not noticed only when something else
+/// has come. Further failures are carried along: exception_group::current(). A member that ends by coir::cancelled has not
+/// failed.
+///
+/// **Leaving the scope** waits for the members. By an exception: they are cancelled first, and that exception goes on.
+///
+/// **Cancellation** of the fiber that opened the group, or of a scope around it, reaches the members. Groups nest.
+///
+/// Threads: belongs to the loop, and is a local variable of the fiber that opened it. Members may spawn further members.
+struct COIR_EXPORT task_group {
+    /// How many members may run at the same time: spawn() waits when there are so many.
+    std::size_t max_concurrent = static_cast<std::size_t>(-1);
+
+    /// Not for users.
+    detail::task_group_state state{};
+
+    /// Waits for all members; may suspend. Cannot be interrupted: what interrupts the fiber has reached the members as well.
+    /// Throws the first failure of a member, unless an exception is leaving the scope already.
+    ~task_group() noexcept(false) { detail::close_group(state); }
+
+    /// Starts a member that calls `function(arguments...)`, as coir::spawn() does. Waits while there are max_concurrent
+    /// others. Throws what spawn() throws, coir::cancelled, and the group's failure.
+    template <class Function, class... Arguments>
+        requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
+    void spawn(Function&& function, Arguments&&... arguments) {
+        spawn(fiber_options{}, std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+    }
+
+    /// As above, with a name or another stack size.
+    template <class Function, class... Arguments>
+        requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
+    void spawn(const fiber_options& options, Function&& function, Arguments&&... arguments) {
+        detail::await_place(state, max_concurrent);
+        detail::spawn_member(state, options,
+                             detail::bind(std::forward<Function>(function), std::forward<Arguments>(arguments)...));
+    }
+
+    /// Waits until all members have ended. Then throws the first failure, if there is one; else coir::cancelled, if the
+    /// calling fiber has been cancelled meanwhile. The group can be used again after it has returned.
+    void join() { detail::join_group(state); }
+
+    /// Cancels all members, and blocking calls of the fiber that opened the group: for good, until the scope is left. Returns at
+    /// once.
+    void cancel() noexcept { detail::cancel_scope_state(state.scope); }
+
+    /// Members that have not ended.
+    [[nodiscard]] std::size_t size() const noexcept { return state.running; }
+
+    /// Of members, so far.
+    [[nodiscard]] exception_group failures() const { return exception_group{state.failures}; }
+};
+
+} // namespace coir

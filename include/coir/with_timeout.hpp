@@ -1,0 +1,57 @@
+#pragma once
+
+#include <coir/cancel_scope.hpp>
+#include <coir/deadline.hpp>
+#include <coir/export.hpp>
+
+#include <functional>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+/// What with_timeout() throws. A std::system_error with std::errc::timed_out, like the timeouts of single calls.
+class COIR_EXPORT timed_out : public std::system_error {
+public:
+    timed_out();
+    ~timed_out() override; // out of line: one type_info for all shared libraries
+};
+
+/// Calls `function()` and returns what it returns; throws timed_out when `until` comes first: then the blocking call it is
+/// in, or its next, has thrown coir::cancelled, and its destructors have run. One deadline for many calls.
+///
+/// May suspend where `function` does. A function that ends nevertheless has its result delivered: completion wins. For
+/// cancellation from further out, coir::cancelled passes. Throws std::logic_error outside coir::run.
+///
+///     const page front = coir::with_timeout(5s, [&] { return fetch(address); });
+template <class Function> std::invoke_result_t<Function> with_timeout(deadline until, Function&& function) {
+    cancel_scope scope{until};
+    try {
+        return std::invoke(std::forward<Function>(function));
+    } catch (const cancelled&) {
+        if (!scope.is_cause())
+            throw;
+    }
+    throw timed_out{};
+}
+
+/// As with_timeout(), but without an exception: std::nullopt when `until` comes first. For a function that returns
+/// nothing: bool.
+///
+///     if (std::optional<page> front = coir::try_with_timeout(5s, [&] { return fetch(address); }))
+///         show(*front);
+template <class Function> auto try_with_timeout(deadline until, Function&& function) {
+    using result = std::invoke_result_t<Function>;
+    cancel_scope scope{until};
+    if constexpr (std::is_void_v<result>) {
+        return scope.run(std::forward<Function>(function));
+    } else {
+        std::optional<result> value;
+        scope.run([&] { value.emplace(std::invoke(std::forward<Function>(function))); });
+        return value;
+    }
+}
+
+} // namespace coir

@@ -1,0 +1,146 @@
+#include "sched/fiber_storage.hpp"
+
+#include "sched/loop.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+namespace coir {
+namespace detail {
+namespace {
+
+/// A thread's own, for code that runs in no fiber.
+struct thread_storage : fiber_storage {
+    ~thread_storage() {
+        while (!locals.empty()) {
+            const local last = locals.back();
+            locals.pop_back();
+            last.destroy(last.value);
+        }
+    }
+};
+
+fiber_storage& of_thread() {
+    static thread_local thread_storage storage;
+    return storage;
+}
+
+fiber_base* running_fiber() noexcept {
+    loop* here = loop::current_with_running_fiber();
+    return here ? &here->running() : nullptr;
+}
+
+fiber_storage* find_storage() noexcept {
+    const fiber_base* running = running_fiber();
+    return running ? running->storage.get() : &of_thread();
+}
+
+fiber_storage& storage_of(fiber_base& fiber) {
+    if (!fiber.storage)
+        fiber.storage = std::make_unique<fiber_storage>();
+    return *fiber.storage;
+}
+
+fiber_storage& obtain_storage() {
+    fiber_base* running = running_fiber();
+    return running ? storage_of(*running) : of_thread();
+}
+
+} // namespace
+
+local_value_factory::~local_value_factory() = default;
+
+storage_key next_storage_key() noexcept {
+    static constinit std::atomic<storage_key> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+void* find_local_value(storage_key key) noexcept {
+    if (const fiber_storage* storage = find_storage())
+        for (const fiber_storage::local& each : storage->locals)
+            if (each.key == key)
+                return each.value;
+    return nullptr;
+}
+
+void* local_value(storage_key key, const local_value_factory& factory) {
+    if (void* value = find_local_value(key))
+        return value;
+    void* made = factory.make(); // may itself use fiber_locals, even wait
+    try {
+        obtain_storage().locals.push_back({key, made, factory.destroy});
+    } catch (...) {
+        factory.destroy(made);
+        throw;
+    }
+    return made;
+}
+
+void destroy_locals(fiber_base& running) noexcept {
+    auto& locals = running.storage->locals;
+    while (!locals.empty()) {
+        const fiber_storage::local last = locals.back();
+        locals.pop_back();
+        last.destroy(last.value);
+    }
+}
+
+const void* find_context_value(storage_key key) noexcept {
+    const fiber_storage* storage = find_storage();
+    if (storage && storage->context)
+        for (const fiber_storage::binding& each : *storage->context)
+            if (each.key == key)
+                return each.value.get();
+    return nullptr;
+}
+
+std::shared_ptr<const void> exchange_context_value(storage_key key, std::shared_ptr<const void> value) {
+    fiber_storage& storage = obtain_storage();
+    std::vector<fiber_storage::binding> changed;
+    if (storage.context)
+        changed = *storage.context;
+    std::shared_ptr<const void> before;
+    const auto found =
+        std::find_if(changed.begin(), changed.end(), [key](const auto& each) { return each.key == key; });
+    if (found != changed.end()) {
+        before = std::exchange(found->value, std::move(value));
+        if (!found->value)
+            changed.erase(found);
+    } else if (value) {
+        changed.push_back({key, std::move(value)});
+    }
+    storage.context =
+        changed.empty() ? nullptr : std::make_shared<const std::vector<fiber_storage::binding>>(std::move(changed));
+    return before;
+}
+
+void inherit_context(fiber_base& fiber) {
+    const fiber_storage* storage = find_storage();
+    if (storage && storage->context)
+        storage_of(fiber).context = storage->context;
+}
+
+void set_current_exception_group(exception_group failures) {
+    obtain_storage().failures = std::move(failures);
+}
+
+void take_over_exception_group(fiber_base& ended) {
+    if (ended.storage && !ended.storage->failures.empty() && ended.storage->failures.front() == ended.failure)
+        set_current_exception_group(std::move(ended.storage->failures));
+}
+
+} // namespace detail
+
+exception_group::exception_group(std::vector<std::exception_ptr> failures)
+    : failures_(failures.empty() ? nullptr
+                                 : std::make_shared<const std::vector<std::exception_ptr>>(std::move(failures))) {}
+
+exception_group exception_group::current() noexcept {
+    const detail::fiber_storage* storage = detail::find_storage();
+    if (!storage || storage->failures.empty() || storage->failures.front() != std::current_exception())
+        return {};
+    return storage->failures;
+}
+
+} // namespace coir

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <coir/detail/fiber_base.hpp>
+#include <coir/detail/local_storage.hpp>
+#include <coir/exception_group.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace coir::detail {
+
+/// What few fibers have: values of fiber_locals, bindings of context_vars, the failures of the last task group.
+struct fiber_storage {
+    struct local {
+        storage_key key;
+        void* value;
+        void (*destroy)(void* value) noexcept;
+    };
+    struct binding {
+        storage_key key;
+        std::shared_ptr<const void> value;
+    };
+
+    std::vector<local> locals; // in the order in which they were made
+    // Never changed, only replaced: so it is inherited by copying the pointer. Null: none.
+    std::shared_ptr<const std::vector<binding>> context;
+    exception_group failures;
+};
+
+/// `fiber` gets the context of the running fiber, or of the thread.
+void inherit_context(fiber_base& fiber);
+
+/// Destroys the running fiber's values of fiber_locals; those that destructors make as well.
+void destroy_locals(fiber_base& running) noexcept;
+
+/// What exception_group::current() returns in the running fiber, or the thread outside of one.
+void set_current_exception_group(exception_group failures);
+
+/// The failures that belong to the failure of `ended` become the running fiber's.
+void take_over_exception_group(fiber_base& ended);
+
+} // namespace coir::detail

@@ -1,0 +1,89 @@
+#include <coir/detail/shared_wait.hpp>
+
+#include "base/single_threaded.hpp"
+#include "sched/loop.hpp"
+#include "sched/thread_parker.hpp"
+
+/// \file
+/// Waiting for what other threads use as well: the protocol, and why no wake-up is lost and none comes twice.
+///
+/// Those involved: the one that *waits* (a fiber of loop L, or a plain thread); an *object* with a lock and a list of waiters;
+/// *wakers*, on any thread; and on L's own thread the timer queue and cancellation.
+///
+///     published --claim()--> claimed --deliver()--> ready --> runs on, takes the record out of everything, its frame goes
+///
+/// 1. The record is put into the object's list under the object's lock, by the one that is about to wait, in the same
+///    critical section in which it found that it must wait. A waker makes the object's state true and looks at the list under
+///    the same lock. So either the first sees the state, or the second sees the record.
+/// 2. A record is claimed by one compare-and-swap of `reason`, away from `none`. Timer, cancellation and wakers compete; one
+///    wins. A waker that loses goes on to the next in the list.
+/// 3. Who has claimed, and nobody else, delivers, exactly once. Until then the fiber is parked, or about to park on its own
+///    thread: delivering to a loop means its ready queue (from its own thread) or its inbox (from another), and both are
+///    looked at only between fibers. So "about to park" needs no further care: the fiber becomes ready after it has parked.
+/// 4. So a record, and the stack that it is on, cannot go away between claim and delivery, and the claimer may use it: hand over
+///    a value, or its place. After the delivery it must not be touched any more.
+/// 5. Who was claimed by the timer or by cancellation is still in the object's list. It runs on, takes the object's lock, and
+///    takes its record out, unless a waker, which found it claimed, has done so. Only then its frame goes.
+///
+/// The sleep of a loop. L's thread says that it will sleep (`sleeping_`), then looks at the inbox, then sleeps in the driver.
+/// A waker puts the record into the inbox, then looks at `sleeping_`. All four are sequentially consistent: of "L did not
+/// see the record" and "the waker did not see that L sleeps" one at most is true. The waker that takes `sleeping_` back is
+/// the only one to notify the driver: one system call for as many records as come meanwhile.
+///
+/// The life of a loop. A waker touches L after the record's fiber may have run on and ended, and L with it: between pushing
+/// and notifying. `posting_` counts the wakers that are there; it is raised before the record is pushed, when the fiber
+/// cannot have ended, and L's destructor waits until it is zero.
+namespace coir::detail {
+
+shared_wait::shared_wait(wait_kind what, const void* which) noexcept
+    : wait_record(what, which, wait_scope::shared),
+      thread(loop::current_with_running_fiber() ? nullptr : &thread_parker::current()) {
+    if (!thread)
+        owner = &loop::current()->running();
+}
+
+void shared_wait::park(deadline until) noexcept {
+    if (!thread)
+        return owner->owner->park_shared(*this, until);
+    if (!thread->park(until) && !claim(*this, wake_reason::timed_out))
+        static_cast<void>(thread->park(deadline::never())); // claimed just now: is being delivered
+}
+
+wake_reason shared_wait::end() noexcept {
+    if (owner)
+        owner->owner->end_shared(*this);
+    return reason.load(std::memory_order_relaxed);
+}
+
+bool claim(wait_record& record, wake_reason why) noexcept {
+    if (record.scope == wait_scope::select) {
+        auto& one = static_cast<select_case&>(record);
+        if (!claim(one.select, why))
+            return false;
+        one.select.chosen = &one;
+        return true;
+    }
+    if (record.scope == wait_scope::local || is_single_threaded()) {
+        if (record.reason.load(std::memory_order_relaxed) != wake_reason::none)
+            return false;
+        record.reason.store(why, std::memory_order_relaxed);
+        return true;
+    }
+    wake_reason unclaimed = wake_reason::none;
+    return record.reason.compare_exchange_strong(unclaimed, why, std::memory_order_acq_rel, std::memory_order_relaxed);
+}
+
+void deliver(wait_record& record) noexcept {
+    if (record.scope == wait_scope::local)
+        return record.owner->owner->make_ready(record);
+    auto& whole = static_cast<shared_wait&>(
+        record.scope == wait_scope::select ? static_cast<select_case&>(record).select : record);
+    if (whole.thread)
+        return whole.thread->unpark();
+    loop& home = *whole.owner->owner;
+    if (&home == loop::current())
+        return home.make_ready(whole);
+    return home.post(whole);
+}
+
+} // namespace coir::detail
