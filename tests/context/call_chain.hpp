@@ -33,12 +33,14 @@ struct call_chain {
         auto* const end = addresses.begin() + count;
         auto* const found = std::find(addresses.begin(), end, address);
         ends = ends && found != end;
-        count = found == end ? 0 : static_cast<std::size_t>(std::copy(found + 1, end, addresses.begin()) - addresses.begin());
+        count = found == end
+                    ? 0
+                    : static_cast<std::size_t>(std::copy(found + 1, end, addresses.begin()) - addresses.begin());
     }
 
     [[nodiscard]] bool operator==(const call_chain& other) const {
-        return ends == other.ends &&
-               std::equal(addresses.begin(), addresses.begin() + count, other.addresses.begin(), other.addresses.begin() + other.count);
+        return ends == other.ends && std::equal(addresses.begin(), addresses.begin() + count, other.addresses.begin(),
+                                                other.addresses.begin() + other.count);
     }
 };
 
@@ -87,7 +89,8 @@ inline void chain_of_frame_pointers(call_chain& chain, std::uintptr_t frame_poin
         std::uintptr_t return_address;
     };
     chain.count = 0;
-    for (; frame_pointer >= low && frame_pointer <= high - sizeof(frame_record) && !chain.full();) {
+    while (frame_pointer >= low && frame_pointer < high && high - frame_pointer >= sizeof(frame_record) &&
+           !chain.full()) {
         frame_record record{};
         void* place = nullptr;
         std::memcpy(&place, &frame_pointer, sizeof place);
@@ -115,7 +118,9 @@ public:
 #undef COIR_STRING_OF
     }
 
-    [[nodiscard]] bool is_here() const { return init_ && step_ && get_register_; }
+    [[nodiscard]] bool is_here() const {
+        return init_ && step_ && get_register_;
+    }
 
     /// From `context`, which a signal handler was given (interrupted), or getcontext() has filled.
     void chain(call_chain& result, unw_context_t& context, bool interrupted) const {
