@@ -15,8 +15,11 @@
 namespace {
 
 const std::vector<std::pair<source, std::string>> sources = {
-    {source::cancelled, "cancelled"}, {source::transfer_error, "transfer_error"}, {source::timed_out, "timed_out"},
-    {source::misuse, "misuse"},       {source::own, "own"},
+    {source::cancelled, "cancelled"},
+    {source::transfer_error, "transfer_error"},
+    {source::timed_out, "timed_out"},
+    {source::misuse, "misuse"},
+    {source::own, "own"},
 };
 
 /// The program itself, and all plugins.

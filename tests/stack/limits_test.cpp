@@ -182,7 +182,8 @@ TEST_F(limits, without_markers_the_number_of_mappings_is_named_when_it_ends) {
 
 #endif
 
-#if !defined(COIR_ASAN) && !defined(COIR_TSAN) // whose shadow is far larger than any limit, and does not survive being locked
+#if !defined(COIR_ASAN) &&                                                                                             \
+    !defined(COIR_TSAN) // whose shadow is far larger than any limit, and does not survive being locked
 
 TEST_F(limits, address_space_is_named_when_it_ends) {
     if (is_emulated())
