@@ -33,6 +33,7 @@ slab::~slab() {
 
 bool slab::unmap() noexcept {
     registration_.reset(); // first: another thread may map a slab of its own there at once
+    stack_notes::forget(memory_, stacks_ * geometry_.pitch());
     if (::munmap(memory_, stacks_ * geometry_.pitch()) == 0)
         return true;
     enter();
@@ -43,7 +44,7 @@ std::error_code slab::guard_next() noexcept {
     const std::error_code error =
         install_guard(memory_ + guarded_ * geometry_.pitch(), geometry_.guard_bytes, available_guard());
     if (!error) {
-        known_.add(bottom_of(guarded_), geometry_.bytes);
+        notes_.add(bottom_of(guarded_), geometry_.bytes);
         free_[guarded_ / bits] |= std::uint64_t{1} << guarded_ % bits;
         ++guarded_;
     }

@@ -2,7 +2,7 @@
 
 #include "stack/slab_table.hpp"
 #include "stack/stack.hpp"
-#include "stack/valgrind.hpp"
+#include "stack/stack_notes.hpp"
 
 #include <array>
 #include <cstddef>
@@ -67,7 +67,7 @@ private:
     std::size_t guarded_ = 0;
     std::size_t taken_ = 0;
     std::array<std::uint64_t, most_stacks / bits> free_{}; // of the guarded places
-    stacks_known_to_valgrind known_;                       // the guarded places
+    stack_notes notes_;                                    // of the guarded places
 };
 
 } // namespace coir::detail

@@ -24,7 +24,7 @@ protected:
 /// What the hardware does, not what the compiler computes beforehand.
 volatile double one = 1;
 volatile double three = 3;
-volatile double result = 0;
+[[maybe_unused]] volatile double result = 0;
 
 double third() {
     return one / three;

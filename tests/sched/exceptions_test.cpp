@@ -194,6 +194,83 @@ TEST(exceptions_in_fibers, joining_in_a_catch_block_keeps_the_exception_handled_
     });
 }
 
+TEST(exceptions_in_fibers, taken_in_a_catch_block_may_be_rethrown_by_fibers_of_another_thread) {
+    fake_driver driver;
+    run_on(driver, [] {
+        std::vector<std::exception_ptr> taken(100);
+        std::vector<fiber<void>> workers;
+        for (unsigned i = 0; i < taken.size(); ++i)
+            workers.push_back(spawn([&taken, i] {
+                std::minstd_rand random{i + 1};
+                try {
+                    throw std::runtime_error(std::to_string(i));
+                } catch (...) {
+                    pause(random);
+                    taken[i] = std::current_exception();
+                    pause(random);
+                    EXPECT_EQ(current_message(), std::to_string(i));
+                }
+            }));
+        for (auto& each : workers)
+            each.join();
+        std::thread([&taken] {
+            fake_driver its_driver;
+            run_on(its_driver, [&taken] {
+                std::vector<fiber<void>> rethrowing;
+                for (const std::exception_ptr& each : taken)
+                    rethrowing.push_back(spawn([each] {
+                        this_fiber::yield();
+                        std::rethrow_exception(each);
+                    }));
+                for (unsigned i = 0; i < taken.size(); ++i) {
+                    try {
+                        rethrowing[i].join();
+                        ADD_FAILURE();
+                    } catch (const std::runtime_error& error) {
+                        EXPECT_EQ(error.what(), std::to_string(i));
+                    }
+                }
+            });
+        }).join();
+        EXPECT_EQ(std::current_exception(), nullptr);
+    });
+}
+
+/// A function-try-block of a constructor: its handler runs when the members are gone, and rethrows at its end.
+struct never_made {
+    explicit never_made(unsigned seed, std::minstd_rand& random) try : number_(fail(seed, random)) {
+    } catch (const std::runtime_error& error) {
+        pause(random);
+        EXPECT_EQ(error.what(), std::to_string(seed));
+    }
+    static unsigned fail(unsigned seed, std::minstd_rand& random) {
+        pause(random);
+        throw std::runtime_error(std::to_string(seed));
+    }
+    unsigned number_;
+};
+
+TEST(exceptions_in_fibers, of_function_try_blocks_are_not_mixed_up) {
+    fake_driver driver;
+    run_on(driver, [] {
+        std::vector<fiber<void>> workers;
+        for (unsigned i = 1; i <= 100; ++i)
+            workers.push_back(spawn([i] {
+                std::minstd_rand random{i};
+                try {
+                    const never_made made{i, random};
+                    ADD_FAILURE() << made.number_;
+                } catch (const std::runtime_error& error) {
+                    EXPECT_EQ(error.what(), std::to_string(i));
+                    pause(random);
+                    EXPECT_EQ(current_message(), std::to_string(i));
+                }
+            }));
+        for (auto& each : workers)
+            each.join();
+    });
+}
+
 TEST(exceptions_in_fibers, spawn_in_a_catch_block_starts_without_exceptions) {
     fake_driver driver;
     run_on(driver, [] {
