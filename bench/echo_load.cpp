@@ -1,12 +1,13 @@
 #include "echo_load.hpp"
 
+#include "loopback.hpp"
+
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
 
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,25 +26,12 @@ request request_of(std::uint64_t number) {
     throw std::system_error{errno, std::generic_category(), operation};
 }
 
-int connect_to(std::uint16_t port) {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    if (socket < 0 || ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-        fail("connect");
-    const int on = 1;
-    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return socket;
-}
-
 } // namespace
 
 echo_load::echo_load(std::uint16_t port, std::size_t connections)
     : connections_(connections), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     for (connection& each : connections_) {
-        each.socket = connect_to(port);
+        each.socket = connect_to_loopback(port);
         epoll_event event{};
         event.events = EPOLLIN;
         event.data.ptr = &each;
@@ -58,8 +46,9 @@ echo_load::~echo_load() {
     ::close(epoll_);
 }
 
-void echo_load::send(connection& to) {
+void echo_load::send(connection& to, clock::time_point now) {
     to.number = ++next_number_;
+    to.sent = now;
     const request bytes = request_of(to.number);
     if (::send(to.socket, &bytes, sizeof bytes, MSG_NOSIGNAL) != sizeof bytes)
         fail("send");
@@ -73,13 +62,12 @@ void echo_load::receive(connection& from) {
         throw std::runtime_error{"the server's answer is not an echo"};
 }
 
-std::uint64_t echo_load::run(std::chrono::nanoseconds duration) {
-    using clock = std::chrono::steady_clock;
-    const clock::time_point end = clock::now() + duration;
+echo_load::result echo_load::run(std::chrono::nanoseconds duration) {
+    latencies_.clear();
+    clock::time_point now = clock::now();
+    const clock::time_point end = now + duration;
     for (connection& each : connections_)
-        send(each);
-    std::uint64_t answers = 0;
-    bool sending = true;
+        send(each, now = clock::now());
     for (std::size_t under_way = connections_.size(); under_way > 0;) {
         std::array<epoll_event, 1024> events;
         const int ready = ::epoll_wait(epoll_, events.data(), events.size(), 5000);
@@ -88,13 +76,16 @@ std::uint64_t echo_load::run(std::chrono::nanoseconds duration) {
         for (int i = 0; i < ready; ++i) {
             auto& each = *static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr);
             receive(each);
-            ++answers;
-            if (sending)
-                send(each);
+            now = clock::now();
+            latencies_.push_back(
+                static_cast<std::uint32_t>(std::min<std::int64_t>((now - each.sent).count(), UINT32_MAX)));
+            if (now < end)
+                send(each, now);
             else
                 --under_way;
         }
-        sending = sending && clock::now() < end;
     }
-    return answers;
+    const auto hundredth = latencies_.begin() + static_cast<std::ptrdiff_t>(latencies_.size() * 99 / 100);
+    std::nth_element(latencies_.begin(), hundredth, latencies_.end());
+    return {latencies_.size(), std::chrono::nanoseconds{*hundredth}};
 }

@@ -12,26 +12,36 @@ class echo_load {
 public:
     static constexpr std::size_t request_size = 64;
 
+    struct result {
+        std::uint64_t answers = 0;
+        std::chrono::nanoseconds
+            slowest_hundredth{}; ///< of the times from a request to its answer, the 99th percentile
+    };
+
     /// Connects. Throws std::system_error.
     echo_load(std::uint16_t port, std::size_t connections);
     ~echo_load();
     echo_load(const echo_load&) = delete;
     echo_load& operator=(const echo_load&) = delete;
 
-    /// Sends requests for `duration`, waits for the last answers, returns how many there were: nothing is under way
-    /// before and after. Throws std::runtime_error for a wrong answer or none.
-    std::uint64_t run(std::chrono::nanoseconds duration);
+    /// Sends requests for `duration` and waits for the last answers: nothing is under way before and after. Throws
+    /// std::runtime_error for a wrong answer or none.
+    result run(std::chrono::nanoseconds duration);
 
 private:
+    using clock = std::chrono::steady_clock;
+
     struct connection {
         int socket = -1;
         std::uint64_t number = 0; ///< of the request under way; it is what the request consists of
+        clock::time_point sent;
     };
 
-    void send(connection& to);
+    void send(connection& to, clock::time_point now);
     void receive(connection& from);
 
     std::vector<connection> connections_;
     int epoll_ = -1;
     std::uint64_t next_number_ = 0;
+    std::vector<std::uint32_t> latencies_; ///< in ns; its memory is kept for the next run()
 };
