@@ -3,7 +3,7 @@
 /// one: fibers of coir, the same with deadlines, callbacks of raw libev.
 ///
 /// The two servers are processes of their own on one core; so are their loads, on another. They are measured in turn,
-/// A B A B. The server without load sleeps. Prints one line for every pair: the figure of OURS, of PEER.
+/// A B B A. The server without load sleeps. Prints one line for every pair: the figure of OURS, of PEER.
 ///
 ///     echo_bench FIGURE OURS PEER CONNECTIONS PAIRS SECONDS_PER_TURN
 ///
@@ -118,9 +118,11 @@ void compare(double site::figures::*figure, const named_server& ours, const name
         each->measure(turn); // warm-up
     }
     for (int i = 0; i < pairs; ++i) {
-        const double by_a = a.measure(turn).*figure;
-        const double by_b = b.measure(turn).*figure;
-        std::cout << by_a << ' ' << by_b << std::endl;
+        // A B, B A, A B: whatever the first of a pair has of being the first, both have it.
+        const bool a_first = i % 2 == 0;
+        const double first = (a_first ? a : b).measure(turn).*figure;
+        const double second = (a_first ? b : a).measure(turn).*figure;
+        std::cout << (a_first ? first : second) << ' ' << (a_first ? second : first) << std::endl;
     }
 }
 

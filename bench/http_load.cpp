@@ -10,6 +10,7 @@
 /// asks the server on 127.0.0.1:PORT for /NAME-OF-FILE and prints: requests per second, the part of a core that PROCESS
 /// (the server) used, its microseconds of processor time per request, and the part of a core that the load used.
 
+#include "busy_poll.hpp"
 #include "loopback.hpp"
 #include "processor_time.hpp"
 
@@ -23,7 +24,6 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -45,48 +45,40 @@ public:
     struct result {
         std::uint64_t answers = 0;
         clock_type::duration took{};
-        clock_type::duration idle{}; // there was nothing to do for the load: the server was the limit
+        clock_type::duration idle{}; // there was nothing to receive: the server was the limit
     };
 
     http_load(std::uint16_t port, const std::string& target, std::string_view body, std::size_t connections)
-        : request_("GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), connections_(connections),
-          epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+        : request_("GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), connections_(connections) {
         for (connection& each : connections_) {
             each.socket = connect_to_loopback(port);
             learn(each, body);
-            epoll_event event{};
-            event.events = EPOLLIN | EPOLLET; // an answer under way is read to its end, so the next one is news
-            event.data.ptr = &each;
-            if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, each.socket, &event) != 0)
-                throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
+            poll_.add(each.socket, &each);
         }
     }
 
     /// Sends requests for `duration`, waits for the last answers.
     result run(clock_type::duration duration) {
-        result found;
+        const auto idle_before = poll_.idle();
         const clock_type::time_point start = clock_type::now();
-        const clock_type::time_point end = start + duration;
         for (connection& each : connections_)
             ask(each);
+        std::uint64_t answers = 0;
         bool asking = true;
         for (std::size_t under_way = connections_.size(); under_way > 0;) {
-            std::array<epoll_event, 1024> events;
-            const int ready = poll(events, found.idle);
-            for (int i = 0; i < ready; ++i) {
-                auto& each = *static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr);
+            for (const epoll_event& event : poll_.wait()) {
+                auto& each = *static_cast<connection*>(event.data.ptr);
                 if (!receive(each))
                     continue;
-                ++found.answers;
+                ++answers;
                 if (asking)
                     ask(each);
                 else
                     --under_way;
             }
-            asking = asking && clock_type::now() < end;
+            asking = asking && clock_type::now() - start < duration;
         }
-        found.took = clock_type::now() - start;
-        return found;
+        return {answers, clock_type::now() - start, poll_.idle() - idle_before};
     }
 
 private:
@@ -95,23 +87,6 @@ private:
         std::uint32_t answer_size = 0;
         std::uint32_t received = 0; // of the answer under way
     };
-
-    int poll(std::span<epoll_event> events, clock_type::duration& idle) const {
-        const auto look = [&] { return ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0); };
-        int ready = look();
-        if (ready > 0) [[likely]]
-            return ready;
-        const clock_type::time_point start = clock_type::now();
-        clock_type::time_point now = start;
-        do {
-            ready = look();
-            now = clock_type::now();
-            if (now - start > std::chrono::seconds{5})
-                throw std::runtime_error{"the server does not answer"};
-        } while (ready <= 0);
-        idle += now - start;
-        return ready;
-    }
 
     void ask(const connection& on) const {
         if (::send(on.socket, request_.data(), request_.size(), MSG_NOSIGNAL) != std::ssize(request_))
@@ -158,7 +133,7 @@ private:
 
     std::string request_;
     std::vector<connection> connections_;
-    int epoll_;
+    busy_poll poll_;
     std::array<char, 64 * 1024> buffer_;
 };
 
