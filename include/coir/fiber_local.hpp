@@ -20,9 +20,7 @@ namespace coir {
 template <class T> class fiber_local {
 public:
     /// Values are value-initialised.
-    fiber_local()
-        requires(std::default_initializable<T>)
-        : fiber_local([] { return T(); }) {}
+    fiber_local() requires(std::default_initializable<T>) : fiber_local([] { return T(); }) {}
 
     /// Values are what `make()` returns.
     template <class Function>

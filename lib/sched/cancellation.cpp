@@ -103,6 +103,17 @@ void enter_scope(scope_state& scope, deadline until) {
     update_cancellation(running);
 }
 
+cancellation_pause::cancellation_pause() noexcept {
+    scope_.shields = true;
+    if (loop::current_with_running_fiber())
+        enter_scope(scope_, deadline::never());
+}
+
+cancellation_pause::~cancellation_pause() {
+    if (scope_.fiber)
+        leave_scope(scope_);
+}
+
 void leave_scope(scope_state& scope) noexcept {
     fiber_base& fiber = *scope.fiber;
     const loop* here = loop::current_with_running_fiber();

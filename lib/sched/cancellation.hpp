@@ -22,19 +22,4 @@ void update_cancellation(fiber_base& fiber) noexcept;
 /// group that it is in. A fiber that has been told before, and has not passed it on, is reported.
 [[noreturn]] void throw_cancelled(fiber_base& running, const char* operation);
 
-/// While it lives cancellation does not reach the running fiber: for what must be waited for.
-class uncancellable {
-public:
-    explicit uncancellable() {
-        scope_.shields = true;
-        enter_scope(scope_, deadline::never());
-    }
-    ~uncancellable() { leave_scope(scope_); }
-    uncancellable(const uncancellable&) = delete;
-    uncancellable& operator=(const uncancellable&) = delete;
-
-private:
-    scope_state scope_;
-};
-
 } // namespace coir::detail

@@ -91,7 +91,7 @@ void abandon_fiber(fiber_base& fiber) noexcept {
         if (fiber.owner->is_abandoned()) // with all its fibers: it is on no stack that will run again
             return;
         cancel_fiber(fiber);
-        const uncancellable must_wait;
+        const cancellation_pause must_wait;
         wait_record record{wait_kind::join, &fiber};
         park_until_end(record, fiber, deadline::never());
         loop::current()->end_wait(record);

@@ -101,7 +101,8 @@ std::shared_ptr<const void> exchange_context_value(storage_key key, std::shared_
     if (storage.context)
         changed = *storage.context;
     std::shared_ptr<const void> before;
-    const auto found = std::find_if(changed.begin(), changed.end(), [key](const auto& each) { return each.key == key; });
+    const auto found =
+        std::find_if(changed.begin(), changed.end(), [key](const auto& each) { return each.key == key; });
     if (found != changed.end()) {
         before = std::exchange(found->value, std::move(value));
         if (!found->value)

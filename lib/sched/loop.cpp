@@ -4,8 +4,8 @@
 #include "base/single_threaded.hpp"
 #include "context/floating_point.hpp"
 #include "sched/describe.hpp"
-#include "sched/fiber_storage.hpp"
 #include "sched/fiber_main.hpp"
+#include "sched/fiber_storage.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -25,7 +25,7 @@ void wake_all(intrusive_list<wait_record>& list) noexcept {
 }
 
 void await_members(task_group_state& group) {
-    const uncancellable members_are_told;
+    const cancellation_pause members_are_told;
     while (group.running != 0)
         wait_in(group.waiting_for_end, group);
 }
@@ -42,8 +42,8 @@ void keep_failures(const task_group_state& group) {
     if (group.scope.failure_thrown)
         return;
     for (const std::exception_ptr& failure : group.failures)
-        report("a member of a task group that " + describe(*group.scope.fiber) + " left by another exception failed: " +
-               describe_failure(failure));
+        report("a member of a task group that " + describe(*group.scope.fiber) +
+               " left by another exception failed: " + describe_failure(failure));
 }
 
 } // namespace

@@ -3,7 +3,8 @@
 namespace coir {
 
 timed_out::timed_out()
-    : std::system_error(std::make_error_code(std::errc::timed_out), "coir: the deadline of with_timeout() has passed") {}
+    : std::system_error(std::make_error_code(std::errc::timed_out), "coir: the deadline of with_timeout() has passed") {
+}
 
 timed_out::~timed_out() = default;
 

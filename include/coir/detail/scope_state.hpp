@@ -26,7 +26,7 @@ struct scope_state : timer {
     scope_state* outer = nullptr;                    ///< the next around it
     intrusive_list<group_member>* members = nullptr; ///< of a task group: they are inside as well
     const std::exception_ptr* failure = nullptr;     ///< what blocking calls of `fiber` throw, instead of `cancelled`
-    bool failure_thrown = false; ///< by a blocking call
+    bool failure_thrown = false;                     ///< by a blocking call
     bool cancelled = false;                          ///< sticky
     bool shields = false;                            ///< cancellation from further out does not reach in
 };
@@ -41,5 +41,17 @@ COIR_EXPORT void set_scope_deadline(scope_state& scope, deadline until);
 /// What is now unwinding, or has unwound, the scope's fiber by coir::cancelled, is this scope's cancellation and none from
 /// further out.
 [[nodiscard]] COIR_EXPORT bool is_cause_of_cancellation(const scope_state& scope) noexcept;
+
+/// While it lives cancellation does not reach the running fiber; outside of fibers it does nothing.
+class COIR_EXPORT cancellation_pause {
+public:
+    cancellation_pause() noexcept;
+    ~cancellation_pause();
+    cancellation_pause(const cancellation_pause&) = delete;
+    cancellation_pause& operator=(const cancellation_pause&) = delete;
+
+private:
+    scope_state scope_;
+};
 
 } // namespace coir::detail

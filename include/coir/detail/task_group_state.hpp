@@ -24,10 +24,10 @@ struct COIR_EXPORT task_group_state {
     std::size_t running = 0;                     ///< length of `members`
     intrusive_list<wait_record> waiting_for_end; ///< until `running` is 0
     intrusive_list<wait_record> waiting_for_place;
-    std::vector<std::exception_ptr> failures;    ///< of members, in order
-    std::exception_ptr first_failure;            ///< failures.front(): for scope.failure
-    int exceptions_at_start;                     ///< std::uncaught_exceptions()
-    bool failure_thrown = false;                 ///< by join()
+    std::vector<std::exception_ptr> failures; ///< of members, in order
+    std::exception_ptr first_failure;         ///< failures.front(): for scope.failure
+    int exceptions_at_start;                  ///< std::uncaught_exceptions()
+    bool failure_thrown = false;              ///< by join()
 };
 
 /// Suspends while `most` members or more are running. Throws cancelled, or the failure of the group.

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/detail/scope_state.hpp>
+#include <coir/detail/waiter_queue.hpp>
+#include <coir/export.hpp>
+#include <coir/mutex.hpp>
+
+#include <condition_variable>
+#include <utility>
+
+namespace coir {
+
+namespace detail {
+
+/// Locks again at the end of its life, whatever ends it, and is not interrupted in that.
+template <class Lock> class relock_at_end {
+public:
+    explicit relock_at_end(Lock& lock) noexcept : lock_(lock) {}
+    relock_at_end(const relock_at_end&) = delete;
+    relock_at_end& operator=(const relock_at_end&) = delete;
+    ~relock_at_end() {
+        const cancellation_pause in_peace;
+        lock_.lock();
+    }
+
+private:
+    Lock& lock_;
+};
+
+} // namespace detail
+
+/// Waiting until something has changed that a mutex protects: std::condition_variable, and std::condition_variable_any, for
+/// fibers of one loop or several, and for threads without a loop, which then block as threads do.
+///
+/// The waits unlock `lock`, wait for a notification, and lock it again before they return or throw. Any type with lock() and
+/// unlock() will do; with coir::mutex a fiber waits for the lock, too, without stopping its thread. All may suspend, are
+/// ended by cancellation (coir::cancelled is thrown, with the lock held), and may return without a notification being
+/// meant for them; so use a predicate. A notification that has reached a waiter is not lost to a deadline or cancellation.
+///
+///     std::unique_lock lock{mutex};
+///     changed.wait(lock, [&] { return !queue.empty(); });
+class COIR_EXPORT condition_variable {
+public:
+    condition_variable() = default;
+    condition_variable(const condition_variable&) = delete;
+    condition_variable& operator=(const condition_variable&) = delete;
+
+    /// Wakes who has waited longest; all of them. Never suspend.
+    void notify_one() noexcept;
+    void notify_all() noexcept;
+
+    template <class Lock> void wait(Lock& lock) { wait_until(lock, deadline::never()); }
+
+    template <class Lock, class Predicate> void wait(Lock& lock, Predicate predicate) {
+        while (!predicate())
+            wait(lock);
+    }
+
+    template <class Lock> std::cv_status wait_until(Lock& lock, deadline until) {
+        detail::shared_wait record{detail::wait_kind::condition_variable, this};
+        enter(record); // before unlocking: from then on it is notified
+        lock.unlock();
+        const detail::relock_at_end relock{lock};
+        record.park(until);
+        return record.plainly_notified() || end(record) ? std::cv_status::no_timeout : std::cv_status::timeout;
+    }
+
+    template <class Lock, class Predicate> bool wait_until(Lock& lock, deadline until, Predicate predicate) {
+        while (!predicate())
+            if (wait_until(lock, until) == std::cv_status::timeout)
+                return predicate();
+        return true;
+    }
+
+    template <class Lock> std::cv_status wait_for(Lock& lock, deadline duration) { return wait_until(lock, duration); }
+
+    template <class Lock, class Predicate> bool wait_for(Lock& lock, deadline duration, Predicate predicate) {
+        return wait_until(lock, duration, std::move(predicate));
+    }
+
+private:
+    void enter(detail::shared_wait& record) noexcept;
+    // True: notified. Throws cancelled.
+    bool end(detail::shared_wait& record);
+
+    detail::waiter_queue queue_;
+};
+
+/// coir::condition_variable takes any lock.
+using condition_variable_any = condition_variable;
+
+} // namespace coir

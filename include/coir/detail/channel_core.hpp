@@ -1,0 +1,114 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/detail/waiter_queue.hpp>
+#include <coir/export.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+
+namespace coir::detail {
+
+/// What a channel does with its elements, whose type only the channel knows. Moving is a user's code: it may throw, and even
+/// suspend; so it never happens under a lock.
+struct element_operations {
+    std::size_t size;
+    std::size_t alignment;
+    /// Moves `*element` into raw memory.
+    void (*store)(void* memory, void* element);
+    /// Moves `*element` into a std::optional, which is empty.
+    void (*take)(void* optional, void* element);
+    void (*destroy)(void* element) noexcept;
+};
+
+template <class T>
+inline constexpr element_operations operations_of{
+    sizeof(T), alignof(T), [](void* memory, void* element) { ::new (memory) T(std::move(*static_cast<T*>(element))); },
+    [](void* optional, void* element) {
+        static_cast<std::optional<T>*>(optional)->emplace(std::move(*static_cast<T*>(element)));
+    },
+    [](void* element) noexcept { std::destroy_at(static_cast<T*>(element)); }};
+
+enum class channel_status : unsigned char {
+    done,        ///< the element has been moved
+    would_block, ///< full, or empty
+    closed       ///< closed; for a receiver: and nothing is left
+};
+
+/// A channel but for the type of its elements: lib/sync/channel_core.cpp tells how it works.
+class COIR_EXPORT channel_core {
+public:
+    static constexpr std::size_t unbounded = static_cast<std::size_t>(-1);
+
+    channel_core(const element_operations& operations, std::size_t capacity);
+    ~channel_core();
+    channel_core(const channel_core&) = delete;
+    channel_core& operator=(const channel_core&) = delete;
+
+    /// Without waiting. `element` is moved from if done. Throws what moving throws: then nothing has happened.
+    channel_status try_send(void* element);
+    /// Without waiting. `optional`, an empty std::optional<T>, has a value if done.
+    channel_status try_receive(void* optional);
+
+    /// As above, and otherwise waits with `record`, whose value is the element, or the optional; the switch is the last thing
+    /// it does. Then, if the wait was not plainly notified, end_wait() must be called.
+    void send_or_park(shared_wait& record, deadline until);
+    void receive_or_park(shared_wait& record, deadline until);
+    /// Who ended the wait; afterwards the record is in no list.
+    wake_reason end_wait(shared_wait& record) noexcept;
+
+    /// For select(): puts `record` among those who wait; false if it need not wait.
+    [[nodiscard]] bool enter_sender(select_case& record) noexcept;
+    [[nodiscard]] bool enter_receiver(select_case& record) noexcept;
+    void leave(wait_record& record) noexcept;
+
+    void close() noexcept;
+    [[nodiscard]] bool is_closed() const noexcept;
+    /// Elements that have been sent and not been received.
+    [[nodiscard]] std::size_t size() const noexcept;
+    [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+private:
+    struct node;
+    class held;
+
+    // With the lock held at the beginning, and free at the end. `record`, if any, waits in the case of would_block.
+    channel_status send(void* element, held& lock, wait_record* record);
+    channel_status receive(void* optional, held& lock, wait_record* record);
+    void hand_over(wait_record& receiver, void* element, held& lock);
+    void send_buffered(void* element, held& lock);
+    void receive_buffered(void* optional, held& lock);
+    void receive_from(wait_record& sender, void* optional, held& lock);
+    void publish(node& full, held& lock) noexcept;
+    void give_up(node* unused, held& lock) noexcept;
+    void put_back(node& full, held& lock) noexcept;
+    void refill(node& unused, wait_record& sender, held& lock) noexcept;
+    void push_back(node& full) noexcept;
+    void push_front(node& full) noexcept;
+
+    [[nodiscard]] bool has_ended() const noexcept { return closed_ && full_ == 0 && being_sent_ == 0; }
+    [[nodiscard]] bool has_room() const noexcept { return nodes_in_use_ < capacity_ && senders_.waiters.empty(); }
+    [[nodiscard]] void* element_of(node& of) const noexcept;
+    [[nodiscard]] node* new_node() const;
+    void delete_node(node* unused) const noexcept;
+
+    const element_operations& operations_;
+    const std::size_t capacity_;
+    const std::size_t offset_; ///< of the element in a node
+
+    // Guarded by senders_.lock.
+    mutable waiter_queue senders_;          ///< wait until there is room, or, without buffer, for a receiver
+    intrusive_list<wait_record> receivers_; ///< wait until something is there
+    node* full_front_ = nullptr;            ///< the buffer: first in, first out
+    node* full_back_ = nullptr;
+    std::size_t full_ = 0;         ///< length of the buffer
+    node* unused_ = nullptr;       ///< a stack of nodes
+    std::size_t nodes_in_use_ = 0; ///< full, or being moved into or out of
+    std::size_t being_sent_ = 0;   ///< of these, those that will be full, or received at once
+    bool closed_ = false;
+};
+
+} // namespace coir::detail

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/detail/waiter_queue.hpp>
+#include <coir/export.hpp>
+
+#include <atomic>
+#include <cstdint>
+
+namespace coir {
+
+/// Mutual exclusion across blocking calls, between fibers of one loop or several, and threads without a loop: std::mutex and
+/// std::timed_mutex for fibers. A fiber that waits for it lets the others run; a thread without a loop blocks as threads do.
+/// Works with std::lock_guard, std::unique_lock, std::scoped_lock.
+///
+/// Within one loop, what happens between two blocking calls needs no lock at all.
+///
+/// Fairness: first come, first served, within a loop; the mutex is handed over to who has waited longest. A waiter on
+/// another thread is woken and has to compete, since waiting for it to wake up would hold up everybody; when it has
+/// lost some times, the mutex is handed over to it as well.
+///
+/// Cancellation is looked at when lock() has to wait: then it throws coir::cancelled; a lock that was obtained is kept.
+/// Locking what one holds already throws std::system_error with std::errc::resource_deadlock_would_occur; unlocking what one
+/// does not hold throws std::logic_error; both name the fibers. Destroying a mutex that is held ends the program.
+///
+///     coir::mutex mutex;
+///     const std::lock_guard hold{mutex};
+///     connection.send(request);               // others may run meanwhile, but nobody else is in here
+///     connection.receive(answer);
+class COIR_EXPORT mutex {
+public:
+    mutex() = default;
+    ~mutex();
+    mutex(const mutex&) = delete;
+    mutex& operator=(const mutex&) = delete;
+
+    /// May suspend.
+    void lock();
+    /// Never suspends. False also for who holds it already.
+    [[nodiscard]] bool try_lock() noexcept;
+    /// As lock(); false when `until` has passed before.
+    [[nodiscard]] bool try_lock_until(deadline until);
+    [[nodiscard]] bool try_lock_for(deadline duration) { return try_lock_until(duration); }
+    /// Never suspends.
+    void unlock();
+
+    /// The caller holds it.
+    [[nodiscard]] bool is_held() const noexcept;
+
+private:
+    bool lock_slowly(std::uintptr_t self, deadline until);
+    void unlock_slowly(std::uintptr_t self);
+
+    // Who holds it, see lib/sync/holder.hpp, and in the lowest bit whether others wait. 0: nobody; 1: nobody, but some wait.
+    std::atomic<std::uintptr_t> holder_{0};
+    detail::waiter_queue queue_;
+};
+
+/// coir::mutex has it all.
+using timed_mutex = mutex;
+
+} // namespace coir

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <coir/channel.hpp>
+#include <coir/deadline.hpp>
+#include <coir/detail/selectable.hpp>
+#include <coir/event.hpp>
+#include <coir/export.hpp>
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+namespace coir {
+
+namespace detail {
+
+template <class T> class receive_case final : public selectable {
+public:
+    receive_case(channel<T>& from, std::optional<T>& into) noexcept
+        : selectable(wait_kind::receive, &from), from_(channel_access::core(from)), into_(into) {}
+
+    bool try_now() override {
+        into_.reset();
+        return from_.try_receive(&into_) != channel_status::would_block; // closed: no value
+    }
+    bool enter() override {
+        record().value = &into_;
+        return from_.enter_receiver(record());
+    }
+    void leave() noexcept override { from_.leave(record()); }
+    bool complete(wake_reason why) override { return why == wake_reason::closed || into_.has_value(); }
+
+private:
+    channel_core& from_;
+    std::optional<T>& into_;
+};
+
+template <class T> class send_case final : public selectable {
+public:
+    send_case(channel<T>& to, T& message) noexcept
+        : selectable(wait_kind::send, &to), to_(channel_access::core(to)), message_(message) {}
+
+    bool try_now() override {
+        const channel_status status = to_.try_send(std::addressof(message_));
+        if (status == channel_status::closed)
+            throw_channel_error(wake_reason::closed, "select");
+        return status == channel_status::done;
+    }
+    bool enter() override {
+        record().value = std::addressof(message_);
+        return to_.enter_sender(record());
+    }
+    void leave() noexcept override { to_.leave(record()); }
+    bool complete(wake_reason why) override {
+        if (why == wake_reason::closed)
+            throw_channel_error(why, "select");
+        return !record().value; // taken
+    }
+
+private:
+    channel_core& to_;
+    T& message_;
+};
+
+class COIR_EXPORT event_case final : public selectable {
+public:
+    explicit event_case(event& which) noexcept : selectable(wait_kind::event, &which), event_(which) {}
+    bool try_now() override { return event_.is_set(); }
+    bool enter() override;
+    void leave() noexcept override;
+    bool complete(wake_reason /*why*/) override { return true; }
+
+private:
+    event& event_;
+};
+
+class COIR_EXPORT timeout_case final : public selectable {
+public:
+    explicit timeout_case(deadline until) noexcept : until_(until) {}
+    bool try_now() override { return false; }
+    bool enter() override { return true; }
+    void leave() noexcept override {}
+    bool complete(wake_reason /*why*/) override { return true; }
+    [[nodiscard]] deadline ready_at() const noexcept override { return until_; }
+
+private:
+    const deadline until_;
+};
+
+} // namespace detail
+
+/// Cases for select(), which must not outlive what they refer to. Others: ended() in fiber.hpp, io::readable() and
+/// io::writable() in readiness.hpp.
+///
+/// A message from `from`; `into` is empty afterwards if the channel is closed and nothing is left.
+template <class T>
+[[nodiscard]] detail::receive_case<T> receive_from(channel<T>& from, std::optional<T>& into) noexcept {
+    return {from, into};
+}
+/// `message` into `to`; it is moved from if this case is chosen, and untouched otherwise. When `to` is closed, select() throws
+/// std::system_error with std::errc::broken_pipe.
+template <class T> [[nodiscard]] detail::send_case<T> send_to(channel<T>& to, T& message) noexcept {
+    return {to, message};
+}
+/// The event is set.
+[[nodiscard]] inline detail::event_case is_set(event& which) noexcept {
+    return detail::event_case{which};
+}
+/// `until` has come. Of several the earliest counts.
+[[nodiscard]] inline detail::timeout_case after(deadline until) noexcept {
+    return detail::timeout_case{until};
+}
+
+/// Waits for several things at once: does the first that becomes possible, and only that one, and returns its index. If
+/// several are possible, each has the same chance. The others leave no trace: nothing is sent, received or lost.
+///
+/// Suspends if none is possible. Cancellation is looked at when it has to wait: coir::cancelled. In a thread without a
+/// loop it blocks as threads do (cases for descriptors and fibers need a loop).
+///
+///     std::optional<request> next;
+///     switch (coir::select(coir::receive_from(requests, next), coir::is_set(stopping), coir::after(30s))) {
+///     case 0: answer(*next); break;
+///     case 1: return;
+///     case 2: close_idle_connections(); break;
+///     }
+template <std::derived_from<detail::selectable>... Cases> std::size_t select(Cases&&... cases) {
+    static_assert(sizeof...(Cases) > 0, "select() without a case would wait for ever");
+    return detail::select_among(std::array<detail::selectable*, sizeof...(Cases)>{&cases...}, true);
+}
+
+/// As select(), but never waits: std::nullopt if nothing is possible now.
+template <std::derived_from<detail::selectable>... Cases>
+[[nodiscard]] std::optional<std::size_t> try_select(Cases&&... cases) {
+    const std::size_t chosen =
+        detail::select_among(std::array<detail::selectable*, sizeof...(Cases)>{&cases...}, false);
+    return chosen < sizeof...(Cases) ? std::optional{chosen} : std::nullopt;
+}
+
+} // namespace coir

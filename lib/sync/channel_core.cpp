@@ -1,0 +1,344 @@
+#include <coir/detail/channel_core.hpp>
+
+#include "base/diagnostic.hpp"
+#include "sync/waiter_queue.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+/// \file
+/// A channel: a list of full nodes, those who wait to send and those who wait to receive. One lock guards all three.
+///
+/// An element is never moved under the lock, since moving is a user's code. So a move takes three steps: under the lock,
+/// take what it is about out of the lists (a node, a waiter that is thereby claimed); without the lock, move; under the lock
+/// again, put back. In between nobody else gets at the same node or waiter, and `nodes_in_use_` and `being_sent_` say that
+/// they exist: a receiver that finds a closed channel empty, but with elements on their way, waits for these.
+///
+/// - A sender that finds a waiting receiver moves its element right into the receiver's optional.
+/// - A receiver without a buffer that finds a waiting sender moves right out of the sender's element.
+/// - A receiver that has emptied a node of a full buffer moves the element of the sender that has waited longest into it.
+///   So elements arrive in the order in which send() was called, and a newcomer does not take a place from under somebody.
+///
+/// Whoever moves on behalf of another may find that moving throws. It then delivers the other one's wait with nothing done
+/// (a receiver's optional without value, a sender's `value` not null), who tries again, and meets the exception itself.
+///
+/// The one that is delivered to last may destroy the channel. So delivering is the last that is done.
+namespace coir::detail {
+namespace {
+
+// Somebody waits in `list` who is not the same select() as `own`: one that both sends and receives does not meet itself.
+bool has_another(intrusive_list<wait_record>& list, const select_case& own) noexcept {
+    return list.find_if([&own](const wait_record& record) {
+        return record.scope != wait_scope::select || &static_cast<const select_case&>(record).select != &own.select;
+    }) != nullptr;
+}
+
+} // namespace
+
+struct channel_core::node {
+    node* next;
+};
+
+class channel_core::held : public guard {
+public:
+    using guard::guard;
+};
+
+channel_core::channel_core(const element_operations& operations, std::size_t capacity)
+    : operations_(operations), capacity_(capacity),
+      offset_((sizeof(node) + operations.alignment - 1) / operations.alignment * operations.alignment) {}
+
+channel_core::~channel_core() {
+    if (!senders_.waiters.empty() || !receivers_.empty()) {
+        report("a channel is destroyed while somebody waits for it");
+        std::abort();
+    }
+    while (node* full = full_front_) {
+        full_front_ = full->next;
+        operations_.destroy(element_of(*full));
+        delete_node(full);
+    }
+    while (node* unused = unused_) {
+        unused_ = unused->next;
+        delete_node(unused);
+    }
+}
+
+void* channel_core::element_of(node& of) const noexcept {
+    return reinterpret_cast<std::byte*>(&of) + offset_;
+}
+
+channel_core::node* channel_core::new_node() const {
+    const std::align_val_t alignment{std::max(alignof(node), operations_.alignment)};
+    return ::new (::operator new(offset_ + operations_.size, alignment)) node{nullptr};
+}
+
+void channel_core::delete_node(node* unused) const noexcept {
+    ::operator delete (unused, std::align_val_t{std::max(alignof(node), operations_.alignment)});
+}
+
+channel_status channel_core::try_send(void* element) {
+    held lock{senders_.lock};
+    return send(element, lock, nullptr);
+}
+
+void channel_core::send_or_park(shared_wait& record, deadline until) {
+    held lock{senders_.lock};
+    switch (send(record.value, lock, &record)) {
+    case channel_status::would_block:
+        return record.park(until);
+    case channel_status::closed:
+        record.reason.store(wake_reason::closed, std::memory_order_relaxed);
+        return;
+    case channel_status::done:
+        record.value = nullptr;
+        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
+    }
+}
+
+channel_status channel_core::send(void* element, held& lock, wait_record* record) {
+    if (closed_)
+        return channel_status::closed;
+    if (wait_record* receiver = claim_first(receivers_)) {
+        hand_over(*receiver, element, lock);
+        return channel_status::done;
+    }
+    if (has_room()) {
+        send_buffered(element, lock);
+        return channel_status::done;
+    }
+    if (record)
+        senders_.waiters.push_back(*record);
+    lock.unlock();
+    return channel_status::would_block;
+}
+
+void channel_core::hand_over(wait_record& receiver, void* element, held& lock) {
+    lock.unlock();
+    try {
+        operations_.take(receiver.value, element);
+    } catch (...) {
+        deliver(receiver);
+        throw;
+    }
+    deliver(receiver);
+}
+
+void channel_core::send_buffered(void* element, held& lock) {
+    node* into = unused_;
+    if (into)
+        unused_ = into->next;
+    ++nodes_in_use_;
+    ++being_sent_;
+    lock.unlock();
+    try {
+        if (!into)
+            into = new_node();
+        operations_.store(element_of(*into), element);
+    } catch (...) {
+        lock.lock();
+        give_up(into, lock);
+        throw;
+    }
+    lock.lock();
+    publish(*into, lock);
+}
+
+// A node, one of being_sent_, is full: its element goes to a waiting receiver, or waits in the buffer.
+void channel_core::publish(node& full, held& lock) noexcept {
+    wait_record* receiver = claim_first(receivers_);
+    if (!receiver) {
+        --being_sent_;
+        push_back(full);
+        return lock.unlock();
+    }
+    lock.unlock();
+    try {
+        operations_.take(receiver->value, element_of(full));
+        operations_.destroy(element_of(full));
+        lock.lock();
+        give_up(&full, lock);
+    } catch (...) {
+        lock.lock();
+        put_back(full, lock);
+    }
+    deliver(*receiver);
+}
+
+// A node, one of being_sent_, has no element in the end; null: there is not even a node.
+void channel_core::give_up(node* unused, held& lock) noexcept {
+    --being_sent_;
+    claimed_waiters ended;
+    if (has_ended())
+        ended.claim_all(receivers_, wake_reason::closed);
+    wait_record* sender = claim_first(senders_.waiters);
+    if (sender && unused)
+        return refill(*unused, *sender, lock);
+    --nodes_in_use_;
+    if (unused) {
+        unused->next = unused_;
+        unused_ = unused;
+    }
+    lock.unlock();
+    if (sender)
+        deliver(*sender); // there was no memory for a node; let it try, too
+}
+
+// A node, one of being_sent_, keeps its element after all: the next receiver gets it.
+void channel_core::put_back(node& full, held& lock) noexcept {
+    --being_sent_;
+    push_front(full);
+    wait_record* receiver = claim_first(receivers_);
+    lock.unlock();
+    if (receiver)
+        deliver(*receiver); // tries again
+}
+
+// The element of a waiting sender, which is claimed, goes into a node that has become free.
+void channel_core::refill(node& unused, wait_record& sender, held& lock) noexcept {
+    ++being_sent_;
+    lock.unlock();
+    try {
+        operations_.store(element_of(unused), sender.value);
+        sender.value = nullptr;
+        lock.lock();
+        publish(unused, lock);
+    } catch (...) {
+        lock.lock();
+        give_up(&unused, lock);
+    }
+    deliver(sender);
+}
+
+void channel_core::push_back(node& full) noexcept {
+    full.next = nullptr;
+    (full_ > 0 ? full_back_->next : full_front_) = &full;
+    full_back_ = &full;
+    ++full_;
+}
+
+void channel_core::push_front(node& full) noexcept {
+    full.next = full_front_;
+    full_front_ = &full;
+    if (full_++ == 0)
+        full_back_ = &full;
+}
+
+channel_status channel_core::try_receive(void* optional) {
+    held lock{senders_.lock};
+    return receive(optional, lock, nullptr);
+}
+
+void channel_core::receive_or_park(shared_wait& record, deadline until) {
+    held lock{senders_.lock};
+    switch (receive(record.value, lock, &record)) {
+    case channel_status::would_block:
+        return record.park(until);
+    case channel_status::closed:
+        record.reason.store(wake_reason::closed, std::memory_order_relaxed);
+        return;
+    case channel_status::done:
+        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
+    }
+}
+
+channel_status channel_core::receive(void* optional, held& lock, wait_record* record) {
+    if (full_ > 0) {
+        receive_buffered(optional, lock);
+        return channel_status::done;
+    }
+    if (capacity_ == 0) {
+        if (wait_record* sender = claim_first(senders_.waiters)) {
+            receive_from(*sender, optional, lock);
+            return channel_status::done;
+        }
+    }
+    if (has_ended())
+        return channel_status::closed;
+    if (record)
+        receivers_.push_back(*record);
+    lock.unlock();
+    return channel_status::would_block;
+}
+
+void channel_core::receive_buffered(void* optional, held& lock) {
+    node& from = *full_front_;
+    full_front_ = from.next;
+    --full_;
+    ++being_sent_; // it may come back
+    lock.unlock();
+    try {
+        operations_.take(optional, element_of(from));
+    } catch (...) {
+        lock.lock();
+        put_back(from, lock);
+        throw;
+    }
+    operations_.destroy(element_of(from));
+    lock.lock();
+    give_up(&from, lock);
+}
+
+void channel_core::receive_from(wait_record& sender, void* optional, held& lock) {
+    lock.unlock();
+    try {
+        operations_.take(optional, sender.value);
+    } catch (...) {
+        deliver(sender);
+        throw;
+    }
+    sender.value = nullptr;
+    deliver(sender);
+}
+
+wake_reason channel_core::end_wait(shared_wait& record) noexcept {
+    const wake_reason reason = record.end();
+    if (reason == wake_reason::timed_out || reason == wake_reason::cancelled)
+        leave(record);
+    return reason;
+}
+
+bool channel_core::enter_sender(select_case& record) noexcept {
+    const held lock{senders_.lock};
+    if (closed_ || has_another(receivers_, record) || has_room())
+        return false;
+    senders_.waiters.push_back(record);
+    return true;
+}
+
+bool channel_core::enter_receiver(select_case& record) noexcept {
+    const held lock{senders_.lock};
+    if (full_ > 0 || (capacity_ == 0 && has_another(senders_.waiters, record)) || has_ended())
+        return false;
+    receivers_.push_back(record);
+    return true;
+}
+
+void channel_core::leave(wait_record& record) noexcept {
+    const held lock{senders_.lock};
+    if (record.is_linked())
+        record.unlink();
+}
+
+void channel_core::close() noexcept {
+    claimed_waiters claimed;
+    const held lock{senders_.lock};
+    closed_ = true;
+    claimed.claim_all(senders_.waiters, wake_reason::closed);
+    if (has_ended())
+        claimed.claim_all(receivers_, wake_reason::closed);
+}
+
+bool channel_core::is_closed() const noexcept {
+    const held lock{senders_.lock};
+    return closed_;
+}
+
+std::size_t channel_core::size() const noexcept {
+    const held lock{senders_.lock};
+    return full_;
+}
+
+} // namespace coir::detail

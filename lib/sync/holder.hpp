@@ -1,0 +1,34 @@
+#pragma once
+
+#include "sched/loop.hpp"
+#include "sched/thread_parker.hpp"
+
+#include <coir/detail/wait_record.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace coir::detail {
+
+/// Who holds a lock: address of a fiber_base, or of a thread_parker marked by bit 1. Bit 0 is free for the user of the type.
+using holder = std::uintptr_t;
+
+inline constexpr holder is_thread = 2;
+
+/// The running fiber, or else the calling thread.
+[[nodiscard]] inline holder current_holder() noexcept {
+    if (loop* here = loop::current_with_running_fiber()) [[likely]]
+        return reinterpret_cast<holder>(&here->running());
+    return reinterpret_cast<holder>(&thread_parker::current()) | is_thread;
+}
+
+/// Who waits with `record`.
+[[nodiscard]] inline holder holder_of(const wait_record& record) noexcept {
+    const auto& whole = static_cast<const shared_wait&>(record);
+    return whole.thread ? reinterpret_cast<holder>(whole.thread) | is_thread : reinterpret_cast<holder>(whole.owner);
+}
+
+/// `fiber 42 "name"` or `a thread`, for messages. The fiber must exist.
+[[nodiscard]] std::string describe_holder(holder who);
+
+} // namespace coir::detail

@@ -1,0 +1,164 @@
+#include <coir/mutex.hpp>
+
+#include "base/diagnostic.hpp"
+#include "base/single_threaded.hpp"
+#include "sync/holder.hpp"
+#include "sync/waiter_queue.hpp"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <system_error>
+
+/// \file
+/// One word says who holds the mutex and whether somebody waits; without waiters, locking and unlocking are one
+/// compare-and-swap of it each.
+///
+/// Bit 0 is only changed under the queue's lock, and set as long as somebody is in the queue; so an unlock that finds it clear
+/// has nobody to wake. unlock() goes another way when it is set: within the loop it hands the mutex over, that is it
+/// writes the next holder into the word, and makes that one ready. For a waiter on another thread, whose waking up takes
+/// microseconds, it leaves the mutex free, and wakes it to try again. Who loses then too often asks to be handed it.
+///
+/// A mutex may be destroyed by who has locked it next and unlocked it, while unlock() has not returned: the last that
+/// unlock() touches is the word, when it lets go of it, or the queue's lock, when the next holder cannot run yet.
+namespace coir {
+
+using detail::holder;
+
+namespace {
+
+constexpr holder has_waiters = 1;
+
+// Lost competitions after which a waiter on another thread is handed the mutex.
+constexpr int most_losses = 4;
+
+// What wait_record::value is for a waiter that will not compete any more.
+void* hand_over_marker() noexcept {
+    static char marker;
+    return &marker;
+}
+
+bool is_of_this_thread(const detail::wait_record& record) noexcept {
+    return record.owner && record.owner->owner == detail::loop::current();
+}
+
+// As std::atomic's, but without the bus lock where there is nobody to compete with.
+bool exchange_if(std::atomic<holder>& word, holder expected, holder desired) noexcept {
+    if (detail::is_single_threaded()) {
+        if (word.load(std::memory_order_relaxed) != expected)
+            return false;
+        word.store(desired, std::memory_order_relaxed);
+        return true;
+    }
+    return word.compare_exchange_strong(expected, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
+}
+
+} // namespace
+
+mutex::~mutex() {
+    const holder last = holder_.load(std::memory_order_relaxed);
+    if (last == 0)
+        return;
+    const holder self = detail::current_holder();
+    detail::report(detail::describe_holder(self) + " destroys a mutex that " +
+                   ((last & ~has_waiters) == self ? "it holds itself" : "another fiber or thread holds or waits for"));
+    std::abort();
+}
+
+void mutex::lock() {
+    const holder self = detail::current_holder();
+    if (!exchange_if(holder_, 0, self)) [[unlikely]]
+        lock_slowly(self, deadline::never());
+}
+
+bool mutex::try_lock() noexcept {
+    return exchange_if(holder_, 0, detail::current_holder());
+}
+
+bool mutex::try_lock_until(deadline until) {
+    const holder self = detail::current_holder();
+    return exchange_if(holder_, 0, self) || lock_slowly(self, until);
+}
+
+void mutex::unlock() {
+    const holder self = detail::current_holder();
+    if (!exchange_if(holder_, self, 0)) [[unlikely]]
+        unlock_slowly(self);
+}
+
+bool mutex::is_held() const noexcept {
+    return (holder_.load(std::memory_order_relaxed) & ~has_waiters) == detail::current_holder();
+}
+
+bool mutex::lock_slowly(holder self, deadline until) {
+    for (int losses = 0;; ++losses) {
+        detail::guard held{queue_.lock};
+        holder now = holder_.load(std::memory_order_relaxed);
+        for (;;) {
+            if ((now & ~has_waiters) == self)
+                throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
+                                        "coir: " + detail::describe_holder(self) +
+                                            " locks a mutex that it holds already");
+            if (now == 0 || now == has_waiters) {
+                if (holder_.compare_exchange_weak(now, self | now, std::memory_order_acquire,
+                                                  std::memory_order_relaxed))
+                    return true;
+            } else if ((now & has_waiters) != 0 ||
+                       holder_.compare_exchange_weak(now, now | has_waiters, std::memory_order_relaxed)) {
+                break;
+            }
+        }
+        detail::shared_wait record{detail::wait_kind::mutex, this};
+        if (losses >= most_losses)
+            record.value = hand_over_marker();
+        if (losses == 0)
+            queue_.waiters.push_back(record);
+        else
+            queue_.waiters.push_front(record); // it had its turn before
+        held.unlock();
+        record.park(until);
+        const detail::wake_reason reason = record.plainly_notified() ? detail::wake_reason::notified : record.end();
+        if (reason == detail::wake_reason::notified) {
+            if ((holder_.load(std::memory_order_acquire) & ~has_waiters) == self)
+                return true;
+            continue; // on another thread: woken to compete
+        }
+        held.lock();
+        if (record.is_linked())
+            record.unlink();
+        if (queue_.waiters.empty())
+            holder_.fetch_and(~has_waiters, std::memory_order_relaxed);
+        held.unlock();
+        if (reason == detail::wake_reason::timed_out)
+            return false;
+        detail::throw_cancelled(*record.owner, "mutex::lock");
+    }
+}
+
+void mutex::unlock_slowly(holder self) {
+    for (;;) {
+        detail::guard held{queue_.lock};
+        if ((holder_.load(std::memory_order_relaxed) & ~has_waiters) != self)
+            throw std::logic_error("coir: " + detail::describe_holder(self) + " unlocks a mutex that it does not hold");
+        detail::wait_record* next = detail::claim_first(queue_.waiters);
+        const holder others = queue_.waiters.empty() ? 0 : has_waiters;
+        if (!next) {
+            holder_.store(self, std::memory_order_relaxed);
+            held.unlock();
+            if (exchange_if(holder_, self, 0))
+                return;
+            continue; // somebody has come
+        }
+        const bool hand_over = is_of_this_thread(*next) || next->value;
+        if (hand_over) {
+            holder_.store(detail::holder_of(*next) | others, std::memory_order_release);
+            held.unlock();
+            return detail::deliver(*next);
+        }
+        // Not before `next` is claimed and cannot time out; and last, since the mutex may be gone after it.
+        holder_.store(others, std::memory_order_release);
+        held.unlock();
+        return detail::deliver(*next);
+    }
+}
+
+} // namespace coir

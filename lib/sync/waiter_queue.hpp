@@ -1,0 +1,70 @@
+#pragma once
+
+#include "base/spin_lock.hpp"
+#include "sched/cancellation.hpp"
+#include "sched/loop.hpp"
+
+#include <coir/detail/waiter_queue.hpp>
+
+#include <mutex>
+
+namespace coir::detail {
+
+using guard = std::unique_lock<spin_lock>;
+
+/// Claims the first of `waiters`, whose lock is held, that nobody else has claimed, and takes it out; null if there is none.
+/// The caller must deliver() it, without the lock.
+[[nodiscard]] inline wait_record* claim_first(intrusive_list<wait_record>& waiters,
+                                              wake_reason why = wake_reason::notified) noexcept {
+    while (!waiters.empty()) {
+        wait_record& record = waiters.pop_front();
+        if (claim(record, why))
+            return &record;
+    }
+    return nullptr;
+}
+
+/// Waiters that have been claimed under a lock and are to be delivered when it is free.
+class claimed_waiters {
+public:
+    claimed_waiters() = default;
+    claimed_waiters(const claimed_waiters&) = delete;
+    claimed_waiters& operator=(const claimed_waiters&) = delete;
+    ~claimed_waiters() {
+        while (!list_.empty())
+            deliver(list_.pop_front());
+    }
+
+    /// Claims the first of `waiters`; false if there is none.
+    bool claim_next(intrusive_list<wait_record>& waiters, wake_reason why = wake_reason::notified) noexcept {
+        wait_record* record = claim_first(waiters, why);
+        if (record)
+            list_.push_back(*record);
+        return record != nullptr;
+    }
+    bool claim_next(waiter_queue& queue) noexcept { return claim_next(queue.waiters); }
+
+    void claim_all(intrusive_list<wait_record>& waiters, wake_reason why = wake_reason::notified) noexcept {
+        while (claim_next(waiters, why)) {}
+    }
+
+private:
+    intrusive_list<wait_record> list_;
+};
+
+/// Ends a wait whose record has been parked in `queue`: true when claimed by a waker, false when its deadline has passed.
+/// Throws cancelled, naming `operation`. Afterwards the record is in no list.
+bool end_turn(waiter_queue& queue, shared_wait& record, const char* operation);
+
+/// The second half of a blocking call: who calls has found, holding `held`, the lock of `queue`, that it must wait. Waits at the
+/// end of the queue; true when claimed by a waker, false when `until` has passed. Throws cancelled, naming `operation`.
+inline bool wait_for_turn(waiter_queue& queue, guard& held, wait_kind kind, const void* object, deadline until,
+                          const char* operation) {
+    shared_wait record{kind, object};
+    queue.waiters.push_back(record);
+    held.unlock();
+    record.park(until);
+    return record.plainly_notified() || end_turn(queue, record, operation);
+}
+
+} // namespace coir::detail
