@@ -6,6 +6,7 @@
 #include <coir/detail/intrusive_list.hpp>
 #include <coir/detail/wait_record.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <ev.h>
 

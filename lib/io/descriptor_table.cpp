@@ -131,9 +131,8 @@ void descriptor_table::call_ready() noexcept {
     if (ready_count_ == 0)
         return;
     loop& here = *loop::current();
-    for (std::size_t i = 0; i < ready_count_; ++i) {
+    for (std::size_t i = 0; i < ready_count_; ++i)
         call(*ready_[i], here);
-    }
     ready_count_ = 0;
 }
 
