@@ -3,6 +3,8 @@
 /// asleep minus without, over COUNT. Prints bytes. A process of its own for every measurement: memory that an earlier
 /// one has touched would be reused and not counted.
 
+#include "used_memory.hpp"
+
 #include <coir/deadline.hpp>
 #include <coir/fiber.hpp>
 #include <coir/run.hpp>
@@ -10,28 +12,11 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
+#include <exception>
 #include <iostream>
-#include <stdexcept>
 #include <string>
 
 namespace {
-
-/// The sum of VmRSS and VmPTE, in bytes.
-long used_memory() {
-    std::ifstream status{"/proc/self/status"};
-    long kibibytes = 0;
-    int found = 0;
-    for (std::string line; std::getline(status, line);) {
-        if (line.starts_with("VmRSS:") || line.starts_with("VmPTE:")) {
-            kibibytes += std::stol(line.substr(6));
-            ++found;
-        }
-    }
-    if (found != 2)
-        throw std::runtime_error{"/proc/self/status has no VmRSS or no VmPTE"};
-    return kibibytes * 1024;
-}
 
 long bytes_per_sleeper(long count) {
     const coir::deadline far_away{std::chrono::hours{24}};

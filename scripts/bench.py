@@ -8,6 +8,7 @@ is an error: the others are measured all the same, and the exit status is 1.
 """
 import argparse
 import collections
+import functools
 import json
 import os
 import pathlib
@@ -129,6 +130,34 @@ def park_memory(_):
     return Result(coir, "one page", 4096)
 
 
+def figures(program):
+    """What a program prints as lines `name value`; empty if it has not been built."""
+    program = options.build / "bench" / program
+    if not program.exists():
+        return {}
+    return {name: int(value) for name, value in map(str.split, output_of(program, 1_000_000).splitlines())}
+
+
+@functools.cache
+def millions():
+    """The medians of three runs: four rows come from each. The peers run once: they have no part in the goals."""
+    runs = [figures("million_fibers") for _ in range(1 if options.quick else 3)]
+    return ({name: statistics.median(run[name] for run in runs) for name in runs[0]},
+            figures("million_goroutines"), figures("million_fibers_boost"))
+
+
+def million_fibers(figure, unit):
+    """A row of a million fibers alive at once. The goals are absolute, so the peers are notes."""
+    def measure(_):
+        coir, go, boost = millions()
+        notes = [f"{go[figure] / unit:.3g} with goroutines" if go else "Go is not installed",
+                 f"{boost[figure] / unit:.3g} with guarded stacks of Boost.Fiber, of which there can be {boost['alive']:,}"]
+        if figure == "bytes":
+            notes.append(f"{coir['left_bytes'] / 2**20:.1f} MiB of all of it left three seconds after their end")
+        return Result(coir[figure] / unit, None, None, notes)
+    return measure
+
+
 def wake_ups_and_cpu(process):
     """Voluntary context switches and processor time in ns, of all threads."""
     switches = cpu = 0
@@ -190,6 +219,10 @@ rows = [
     Row("http_rps_go_100", "requests/s", "higher", 1.3, http_go(100)),
     Row("http_rps_go_1000", "requests/s", "higher", 1.8, http_go(1000)),
     Row("park_memory", "bytes/fiber", "lower", 1.15, park_memory),
+    Row("million_fibers", "bytes/fiber", "lower", 4608, million_fibers("bytes", 1)),
+    Row("million_fibers_spawn", "us/fiber", "lower", 4, million_fibers("spawn_ns", 1000)),
+    Row("million_fibers_wake", "us/fiber", "lower", 0.3, million_fibers("wake_ns", 1000)),
+    Row("million_fibers_end", "us/fiber", "lower", 1, million_fibers("end_ns", 1000)),
     Row("idle_cpu", "wake-ups/s", "lower", 0, idle_cpu),
 ]
 
@@ -205,7 +238,7 @@ def shown(value):
 
 
 def print_line(name, coir, peer_value, peer, unit, ratio, goal, verdict):
-    line = f"{name:<18}{coir:>9}{peer_value:>9}  {unit:<12}{ratio:>6}{goal:>8}  {verdict:<7} {peer}"
+    line = f"{name:<21}{coir:>9}{peer_value:>9}  {unit:<12}{ratio:>6}{goal:>8}  {verdict:<7} {peer}"
     print(line.rstrip(), flush=True)
 
 
@@ -215,7 +248,7 @@ def print_result(row, result, ratio):
                row.unit, "-" if ratio is None else f"{ratio:.3f}",
                f"{'<=' if row.better == 'lower' else '>='} {row.goal:g}", "met" if met else "missed")
     for note in result.notes:
-        print(f"{'':18}{note}", flush=True)
+        print(f"{'':21}{note}", flush=True)
 
 
 def rounded(value):
@@ -230,7 +263,7 @@ def measure_all(chosen):
         try:
             result = row.measure(row.name)
         except NotMeasured as error:
-            print(f"{row.name:<18}NOT MEASURED: {error}", flush=True)
+            print(f"{row.name:<21}NOT MEASURED: {error}", flush=True)
             failed.append(row.name)
             continue
         ratio = None if result.peer_value is None else result.coir / result.peer_value

@@ -13,7 +13,10 @@
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
 #include <coir/io.hpp>
+#include <coir/overflow_report.hpp>
 #include <coir/run.hpp>
+#include <coir/spawn_site.hpp>
+#include <coir/stack_report.hpp>
 #include <coir/stack_size.hpp>
 #include <coir/task_group.hpp>
 #include <coir/tcp_listener.hpp>

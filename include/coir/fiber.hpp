@@ -3,6 +3,7 @@
 #include <coir/deadline.hpp>
 #include <coir/detail/fiber_base.hpp>
 #include <coir/detail/fiber_task.hpp>
+#include <coir/spawn_site.hpp>
 #include <coir/stack_size.hpp>
 
 #include <concepts>
@@ -23,6 +24,9 @@ struct fiber_options {
     /// Usable bytes of stack, rounded up to pages and committed as they are touched; 0 stands for
     /// loop_options::stack_size. At least minimum_stack_size.
     std::size_t stack_size = 0;
+    /// Who spawned it, for reports: the line on which these options are written, in braces. (An object without
+    /// initializer, `fiber_options options;`, gets this very line: that is all the compiler knows then.)
+    spawn_site site = spawn_site::current();
 };
 
 /// Identifies a fiber for as long as the process lives; never reused.
@@ -139,6 +143,7 @@ auto spawn(const fiber_options& options, Function&& function) -> fiber<std::invo
     using result = std::invoke_result_t<std::decay_t<Function>>;
     using task = detail::fiber_task<result, std::decay_t<Function>>;
     auto fresh = std::make_unique<task>(std::forward<Function>(function));
+    fresh->site = options.site;
     detail::spawn_fiber(*fresh, {options.name, options.stack_size});
     return fiber<result>{fresh.release()};
 }
@@ -168,11 +173,42 @@ auto spawn(const fiber_options& options, Function&& function, First&& first, Arg
                                        std::forward<Arguments>(arguments)...));
 }
 
-/// As above, with default options.
-template <class Function, class... Arguments>
-    requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
-auto spawn(Function&& function, Arguments&&... arguments) {
-    return spawn(fiber_options{}, std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+/// As above, with default options. `site` is the line of the call, and not for callers to give.
+template <class Function>
+    requires(std::invocable<std::decay_t<Function>>)
+auto spawn(Function&& function, spawn_site site = spawn_site::current()) {
+    return spawn(fiber_options{.site = site}, std::forward<Function>(function));
+}
+
+// A default argument cannot follow a pack, and only a default argument knows the caller's line: so one overload for each
+// number of arguments. From the fourth argument on the line is known only if it
+// comes in fiber_options.
+
+template <class Function, class A>
+    requires(std::invocable<std::decay_t<Function>, std::decay_t<A>>)
+auto spawn(Function&& function, A&& a, spawn_site site = spawn_site::current()) {
+    return spawn(fiber_options{.site = site}, std::forward<Function>(function), std::forward<A>(a));
+}
+
+template <class Function, class A, class B>
+    requires(std::invocable<std::decay_t<Function>, std::decay_t<A>, std::decay_t<B>>)
+auto spawn(Function&& function, A&& a, B&& b, spawn_site site = spawn_site::current()) {
+    return spawn(fiber_options{.site = site}, std::forward<Function>(function), std::forward<A>(a), std::forward<B>(b));
+}
+
+template <class Function, class A, class B, class C>
+    requires(std::invocable<std::decay_t<Function>, std::decay_t<A>, std::decay_t<B>, std::decay_t<C>>)
+auto spawn(Function&& function, A&& a, B&& b, C&& c, spawn_site site = spawn_site::current()) {
+    return spawn(fiber_options{.site = site}, std::forward<Function>(function), std::forward<A>(a), std::forward<B>(b),
+                 std::forward<C>(c));
+}
+
+template <class Function, class A, class B, class C, class D, class... More>
+    requires(std::invocable<std::decay_t<Function>, std::decay_t<A>, std::decay_t<B>, std::decay_t<C>, std::decay_t<D>,
+                            std::decay_t<More>...>)
+auto spawn(Function&& function, A&& a, B&& b, C&& c, D&& d, More&&... more) {
+    return spawn(fiber_options{.site = {}}, std::forward<Function>(function), std::forward<A>(a), std::forward<B>(b),
+                 std::forward<C>(c), std::forward<D>(d), std::forward<More>(more)...);
 }
 
 } // namespace coir

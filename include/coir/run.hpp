@@ -2,6 +2,7 @@
 
 #include <coir/detail/fiber_task.hpp>
 #include <coir/export.hpp>
+#include <coir/spawn_site.hpp>
 #include <coir/stack_size.hpp>
 
 #include <chrono>
@@ -17,13 +18,20 @@ namespace coir {
 struct loop_options {
     /// Usable bytes of stack of the fibers that do not ask for another size (fiber_options::stack_size).
     std::size_t stack_size = default_stack_size;
-    /// Stacks kept ready for new fibers, touched pages included. What ended fibers leave beyond these is given back
-    /// to the system when the loop is idle.
+    /// Untouchable bytes below each stack, rounded up to an odd number of pages: an overflow ends the program there. Code
+    /// that is not compiled with -fstack-clash-protection can step over a guard by a frame that is larger.
+    std::size_t guard_size = 0;
+    /// Stacks kept ready for new fibers, touched pages included. Of what ended fibers leave beyond these, that is given
+    /// back to the system which has not been needed for 0.1 s.
     std::size_t pooled_stacks = 64;
     /// When run()'s function has ended, the remaining fibers are cancelled; how long run() waits for them. Those that have
     /// not ended then are named on stderr, with what they wait for, and given up: they never run again, and their stacks
     /// stay as they are until the process ends. max() waits for ever.
     std::chrono::nanoseconds shutdown_deadline = std::chrono::nanoseconds::max();
+    /// Explain stack overflows on stderr before the process dies of them: see overflow_report.
+    bool report_overflow = true;
+    /// Count how deep the stacks of ended fibers have been, for stack_report(). Costs each fiber that ends a few microseconds.
+    bool measure_stacks = false;
 };
 
 namespace detail {
@@ -52,10 +60,12 @@ COIR_EXPORT void run_loop(fiber_base& main, const loop_options& options);
 ///     }
 template <class Function>
     requires(std::invocable<Function&>)
-std::invoke_result_t<Function&> run(Function&& function, const loop_options& options = {}) {
+std::invoke_result_t<Function&> run(Function&& function, const loop_options& options = {},
+                                    spawn_site site = spawn_site::current()) {
     using result = std::invoke_result_t<Function&>;
     auto call = [&function]() -> result { return function(); };
     detail::fiber_task<result, decltype(call)> main{call};
+    main.site = site;
     detail::run_loop(main, options);
     if (main.failure)
         detail::rethrow_failure(main);

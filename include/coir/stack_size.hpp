@@ -6,7 +6,8 @@ namespace coir {
 
 /// Usable bytes of stack of a fiber or context that does not ask for another size. It is address space: memory is
 /// committed page by page as the stack is used, so a fiber that uses 3 KiB costs one page.
-inline constexpr std::size_t default_stack_size = std::size_t{128} * 1024;
+/// With the up to 1 KiB that the library keeps for itself at the upper end it makes stacks of 128 KiB.
+inline constexpr std::size_t default_stack_size = std::size_t{127} * 1024;
 
 /// The smallest stack size that is accepted. A throw and its catch need 5 KiB, `printf` of a double up to 28 KiB.
 inline constexpr std::size_t minimum_stack_size = std::size_t{16} * 1024;

@@ -49,4 +49,12 @@ void sleep_for(std::chrono::duration<Rep, Period> duration, std::error_code& err
 /// Somebody has cancelled this fiber: its blocking calls throw coir::cancelled.
 [[nodiscard]] COIR_EXPORT bool cancel_requested();
 
+/// Gives the memory that this fiber's stack has below the caller back to the system: for one that has gone deep once (a
+/// TLS handshake, a regular expression) and will now wait for long. One system call; going deep again costs a page fault a
+/// page. Does nothing in a context that the fiber has resumed.
+///
+///     coir::this_fiber::trim_stack();
+///     connection.wait_for_request();
+COIR_EXPORT void trim_stack();
+
 } // namespace coir::this_fiber

@@ -7,14 +7,14 @@
 
 namespace coir::detail {
 
-/// Queue of pointers, first in first out, in one array: unlike a linked list it shows who comes later, which allows
-/// prefetching (docs/scheduler.md). Only reserve() allocates.
+/// Queue of pointers in one array: unlike a linked list it shows who comes later, which allows prefetching
+/// (docs/scheduler.md). Usually first in, first out. Only reserve() allocates.
 template <class T> class ring {
 public:
     [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
     [[nodiscard]] std::size_t size() const noexcept { return tail_ - head_; }
 
-    /// How many elements have ever been pushed and popped.
+    /// How many elements have ever been pushed and popped, unless pop_newest() is used.
     [[nodiscard]] std::size_t pushed() const noexcept { return tail_; }
     [[nodiscard]] std::size_t popped() const noexcept { return head_; }
 
@@ -26,13 +26,16 @@ public:
 
     [[nodiscard]] T* pop() noexcept { return elements_[head_++ & mask_]; }
 
+    /// The element that was pushed last.
+    [[nodiscard]] T* pop_newest() noexcept { return elements_[--tail_ & mask_]; }
+
     /// Room for `count` elements in all. Strong guarantee; amortised O(1) an element.
     void reserve(std::size_t count) {
         const std::size_t capacity = elements_ ? mask_ + 1 : 0;
         if (count <= capacity)
             return;
         const std::size_t larger = std::bit_ceil(std::max<std::size_t>(count, 64));
-        auto elements = std::make_unique<T*[]>(larger);
+        auto elements = std::make_unique_for_overwrite<T*[]>(larger); // untouched pages cost nothing
         for (std::size_t i = head_; i != tail_; ++i)
             elements[i & (larger - 1)] = elements_[i & mask_];
         elements_ = std::move(elements);

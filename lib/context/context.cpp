@@ -10,15 +10,27 @@
 
 #include <cstdlib>
 #include <mutex>
+#include <pthread.h>
 #include <stdexcept>
 
 namespace coir::detail {
 namespace {
 
+/// For the report of a stack overflow.
+constexpr owner_description contexts_as_owners{
+    .is_running =
+        [](const void* owner) noexcept { return static_cast<const context_state*>(owner)->resumer != nullptr; },
+    .name = [](const void* /*owner*/, bounded_text& text) noexcept { text << "a context"; },
+    .advise = [](const void* /*owner*/,
+                 bounded_text& text) noexcept { text << "\n      ask for more with context_options::stack_size;"; },
+};
+
 /// Stacks of contexts, which any thread may make, resume and destroy.
 struct shared_stacks {
-    std::mutex mutex;
-    stack_pools pools{default_stack_size};
+    std::mutex mutex; // held across fork(), so that the child finds the pools whole
+    stack_pools pools{default_stack_size, 0, &contexts_as_owners};
+
+    shared_stacks();
 };
 
 constexpr std::size_t pooled_stacks = 64;
@@ -27,6 +39,11 @@ constexpr std::size_t pooled_stacks = 64;
 shared_stacks& context_stacks() {
     static auto& stacks = *new shared_stacks;
     return stacks;
+}
+
+shared_stacks::shared_stacks() {
+    const auto unlock = [] { context_stacks().mutex.unlock(); };
+    ::pthread_atfork([] { context_stacks().mutex.lock(); }, unlock, unlock);
 }
 
 // The body of a context's stack.
@@ -57,7 +74,7 @@ void prepare_context(context_state& state, const context_options& options) {
         state.stacks = &shared.pools.of_size(options.stack_size);
         state.stacks->promise();
         try {
-            fresh = state.stacks->allocate();
+            fresh = state.stacks->allocate(&state);
         } catch (...) {
             state.stacks->end_promise();
             throw;

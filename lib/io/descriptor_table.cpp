@@ -1,5 +1,7 @@
 #include "io/descriptor_table.hpp"
 
+#include "io/fork_canary.hpp"
+
 #include <cerrno>
 #include <fcntl.h>
 #include <new>
@@ -68,6 +70,7 @@ void descriptor_table::withdraw(descriptor_slot& slot) noexcept {
     stop(slot, slot.read);
     stop(slot, slot.write);
     if (slot.is_in_kernel) {
+        fork_canary::require_own_process();
         epoll_event unused{};
         ::epoll_ctl(epoll_descriptor(), EPOLL_CTL_DEL, slot.number, &unused);
         slot.is_in_kernel = false;

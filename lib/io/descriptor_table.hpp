@@ -91,6 +91,9 @@ public:
     /// Wakes those for whom events have come. Must be called right after ev_run().
     void call_ready() noexcept;
 
+    /// In the child of a fork(): those who waited are not there.
+    void forget_waiters() noexcept;
+
     /// Must be called right before ev_run(). True: fibers have been woken, do not wait.
     [[nodiscard]] bool settle() noexcept { return changes_ && settle_changes(); }
 

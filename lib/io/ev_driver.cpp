@@ -1,5 +1,7 @@
 #include "io/ev_driver.hpp"
 
+#include "io/fork_canary.hpp"
+
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
@@ -44,6 +46,8 @@ ev_driver::ev_driver()
     : events_(make_events()), descriptors_(events_.get()),
       notification_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "coir: cannot make an eventfd"),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "coir: cannot make a timerfd") {
+    fork_canary::watch();
+    (void)descriptors_.epoll_descriptor(); // remembers it, for abandon_in_child()
     // Made now and not when first needed: then there might be no descriptor left.
     ev_io_init(&notification_.watcher, on_notify, notification_.number, EV_READ);
     ev_io_init(&timer_.watcher, on_timer, timer_.number, EV_READ);
@@ -61,6 +65,7 @@ loop_time ev_driver::now() noexcept {
 }
 
 void ev_driver::run_once(loop_time until) {
+    fork_canary::require_own_process();
     const bool woken = descriptors_.settle();
     if (woken || until == without_waiting) {
         ev_run(events_.get(), EVRUN_NOWAIT);

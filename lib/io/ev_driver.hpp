@@ -24,6 +24,8 @@ public:
     [[nodiscard]] loop_time now() noexcept override;
     void run_once(loop_time until) override;
     void notify() noexcept override;
+    void continue_in_child() noexcept override;
+    void abandon_in_child() noexcept override;
 
     [[nodiscard]] descriptor_table& descriptors() noexcept { return descriptors_; }
     [[nodiscard]] struct ev_loop* events() const noexcept { return events_.get(); }

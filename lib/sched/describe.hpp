@@ -1,5 +1,7 @@
 #pragma once
 
+#include "stack/slab_table.hpp"
+
 #include <coir/detail/fiber_base.hpp>
 
 #include <exception>
@@ -15,5 +17,7 @@ namespace coir::detail {
 
 /// The message of an exception.
 [[nodiscard]] std::string describe_failure(const std::exception_ptr& failure);
+/// The same for the report of a stack overflow, and what to do about it.
+extern const owner_description fibers_as_owners;
 
 } // namespace coir::detail

@@ -34,10 +34,11 @@ fiber_base::fiber_base() noexcept {
 
 fiber_base::~fiber_base() = default;
 
-// AddressSanitizer finds uses after the end only in blocks that are really freed.
+// Without a loop there is nothing that a fiber could be made for. AddressSanitizer finds uses after the end only in blocks that
+// are really freed.
 void* fiber_base::operator new(std::size_t size) {
-    loop* here = loop::current();
-    return here && !sanitizer::enabled ? here->blocks().allocate(size) : ::operator new(size);
+    loop& here = loop::of_running_fiber("spawn()");
+    return sanitizer::enabled ? ::operator new(size) : here.blocks().allocate(size);
 }
 
 void* fiber_base::operator new(std::size_t size, std::align_val_t alignment) {
@@ -49,11 +50,12 @@ void fiber_base::operator delete(void* block, std::size_t /*size*/, std::align_v
 }
 
 void fiber_base::operator delete(void* block, std::size_t size) noexcept {
-    loop* here = loop::current();
-    if (here && !sanitizer::enabled)
+    if (sanitizer::enabled)
+        return ::operator delete(block);
+    if (loop* here = loop::current())
         here->blocks().deallocate(block, size);
     else
-        ::operator delete(block);
+        block_pool::deallocate_elsewhere(block, size);
 }
 
 void spawn_fiber(fiber_base& fiber, const spawn_parameters& parameters) {
@@ -64,6 +66,10 @@ void park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
     loop& here = loop::of_running_fiber("fiber::join()");
     if (&here.running() == &fiber || &here != fiber.owner) [[unlikely]]
         throw_wrong_joiner(here, fiber);
+    if (fiber.finished) { // since the caller looked: in the child of a fork() the first line has dropped it
+        record.reason = wake_reason::notified;
+        return;
+    }
     fiber.joiners.push_back(record);
     return here.park(record, until);
 }
@@ -87,6 +93,7 @@ void detach_fiber(fiber_base& fiber) noexcept {
 }
 
 void abandon_fiber(fiber_base& fiber) noexcept {
+    (void)loop::current(); // in the child of a fork(): drops it first
     if (!fiber.finished) {
         if (fiber.owner->is_abandoned()) // with all its fibers: it is on no stack that will run again
             return;

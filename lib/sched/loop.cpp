@@ -6,6 +6,7 @@
 #include "sched/describe.hpp"
 #include "sched/fiber_main.hpp"
 #include "sched/fiber_storage.hpp"
+#include "sched/stack_statistics.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -26,7 +27,12 @@ namespace {
 constexpr int switches_per_slice = 256;
 constexpr loop_time poll_interval = 50'000;
 
-constexpr std::size_t stacks_trimmed_at_once = 64;
+// How much memory goes back to the system at a time: when no fiber is ready, and when the loop looks at the clock while some
+// are. A chunk holds the control blocks of some 5,000 fibers, and is as much work as 64 stacks.
+constexpr std::size_t stacks_at_once_idle = 64;
+constexpr std::size_t stacks_at_once_busy = 8;
+constexpr std::size_t chunks_at_once = 1;
+constexpr std::size_t spare_chunks = 1;
 
 // Ids are handed out to loops in blocks, so that spawning does not contend between threads.
 constexpr std::uint64_t ids_per_block = 1024;
@@ -37,11 +43,14 @@ constinit std::atomic<std::uint64_t> next_block_of_ids{1};
 constinit thread_local loop* loop::current_ = nullptr;
 
 loop::loop(loop_driver& driver, const loop_options& options)
-    : exceptions_(thread_exceptions()), errno_(errno), driver_(driver), stacks_(options.stack_size),
-      pooled_stacks_(options.pooled_stacks), shutdown_time_(options.shutdown_deadline) {
+    : exceptions_(thread_exceptions()), errno_(errno), driver_(driver),
+      stacks_(options.stack_size, options.guard_size, &fibers_as_owners), pooled_stacks_(options.pooled_stacks),
+      shutdown_time_(options.shutdown_deadline) {
     if (current_)
         throw std::logic_error("coir: run() inside run(): this thread already has a loop");
     tune_switch();
+    if (options.measure_stacks || stack_report_is_wanted())
+        ended_stacks_ = std::make_unique<stack_statistics>();
     current_ = this;
 }
 
@@ -86,7 +95,7 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
 // Gives a spawned fiber its stack. False: it could not have one, and has ended with that as its failure.
 bool loop::start(fiber_base& fiber) noexcept {
     try {
-        const stack fresh = fiber.stacks->allocate();
+        const stack fresh = fiber.stacks->allocate(&fiber);
         fiber.stack = fresh.bottom;
         fiber.is_plain = true;
         sanitizer::fresh_stack(fiber, fresh.bottom, fresh.size());
@@ -200,13 +209,17 @@ void loop::finish(fiber_base& fiber) noexcept {
 // The body of every stack: runs the running fiber, and then, without a switch, fibers that have not started yet and want
 // a stack of this size. Leaves the stack when the next fiber has one of its own.
 void loop::run_fibers() {
+    stack_pool& stacks = *running_->stacks;
+    std::byte* const stack = running_->stack;
+    stack_label& label = stacks.geometry().at(stack).label();
     for (;;) {
         fiber_base& self = *running_;
-        stack_pool& stacks = *self.stacks;
-        std::byte* const stack = self.stack;
         if constexpr (sanitizer::enabled)
             sanitizer::set_name(describe(self).c_str());
         run_function(self);
+        (void)current(); // drops the other fibers, if this one has forked and has not called us since
+        if (ended_stacks_) [[unlikely]]
+            ended_stacks_->count_ended(self);
         exceptions_ = {nullptr, 0}; // whatever it left behind is not the next one's (hazard A3)
         finish(self);
 
@@ -216,6 +229,7 @@ void loop::run_fibers() {
             running_ = ready_.pop();
             heir->stack = stack;
             heir->is_plain = true;
+            label.owner = heir;
             errno_ = heir->saved_errno;
             set_control_words(heir->control_words);
             continue;
@@ -246,6 +260,7 @@ void loop::run(fiber_base& main) {
 // What the thread's own stack does.
 void loop::drive() {
     while (fiber_count_ > 0) {
+        (void)current(); // as in run_fibers(): a signal handler may have forked
         poll();
         if (abandoned_) {
             report_fibers("has not ended by the shutdown deadline, and is given up");
@@ -266,8 +281,10 @@ void loop::poll() {
         take_posted();
     if (ready_.empty()) {
         // Nothing to do: the moment to tidy up, a little at a time.
-        const bool more = stacks_.trim(pooled_stacks_, stacks_trimmed_at_once);
-        sleep_until(more ? without_waiting : std::min(timers_.earliest(), shutdown_end_));
+        loop_time until = std::min(timers_.earliest(), shutdown_end_);
+        if (has_memory_to_spare())
+            until = std::min(until, give_memory_back(driver_.now(), stacks_at_once_idle));
+        sleep_until(until);
         if (!timers_.empty() || shutdown_end_ != for_ever)
             fire_timers(driver_.now());
         round_end_ = ready_.pushed();
@@ -278,6 +295,8 @@ void loop::poll() {
             round_end_ = ready_.pushed();
         }
         fire_timers(now);
+        if (has_memory_to_spare())
+            give_memory_back(now, stacks_at_once_busy);
     }
 }
 
@@ -317,6 +336,16 @@ void loop::report_fibers(std::string_view heading) noexcept {
     fibers_.for_each([heading](const fiber_base& fiber) {
         report(describe(fiber) + ' ' + std::string{heading} + "; it " + describe_state(fiber));
     });
+}
+
+bool loop::has_memory_to_spare() const noexcept {
+    return stacks_.exceed(pooled_stacks_) || blocks_.exceeds(spare_chunks);
+}
+
+// Returns when it wants to be called again.
+loop_time loop::give_memory_back(loop_time now, std::size_t stacks_at_once) noexcept {
+    return std::min(stacks_.trim_idle(now, pooled_stacks_, stacks_at_once),
+                    blocks_.trim_idle(now, spare_chunks, chunks_at_once));
 }
 
 void loop::fire_timers(loop_time now) noexcept {

@@ -1,9 +1,10 @@
 #pragma once
 
-#include "base/block_cache.hpp"
+#include "base/block_pool.hpp"
 #include "base/ring.hpp"
 #include "context/switch.hpp"
 #include "sched/cancellation.hpp"
+#include "sched/fork.hpp"
 #include "sched/inbox.hpp"
 #include "sched/loop_driver.hpp"
 #include "sched/timer_queue.hpp"
@@ -21,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string_view>
 
 /// \file
@@ -44,6 +46,8 @@
 /// shared_wait.cpp.
 namespace coir::detail {
 
+class stack_statistics;
+
 class loop {
 public:
     loop(loop_driver& driver, const loop_options& options);
@@ -52,10 +56,10 @@ public:
     loop& operator=(const loop&) = delete;
 
     /// The loop that runs on this thread, or null.
-    [[nodiscard]] static loop* current() noexcept { return current_; }
+    [[nodiscard]] static loop* current() noexcept { return current_ ? current_ : continued_in_child(); }
     /// The loop whose fiber is calling; std::logic_error naming `operation` if there is none.
     [[nodiscard, gnu::always_inline]] static loop& of_running_fiber(const char* operation) {
-        loop* here = current_;
+        loop* here = current();
         if (!here || !here->running_) [[unlikely]]
             throw_outside_loop(operation);
         return *here;
@@ -63,7 +67,8 @@ public:
 
     /// As of_running_fiber(), but null.
     [[nodiscard]] static loop* current_with_running_fiber() noexcept {
-        return current_ && current_->running_ ? current_ : nullptr;
+        loop* here = current();
+        return here && here->running_ ? here : nullptr;
     }
 
     /// Runs `main` and everything spawned meanwhile to the end, or to the end of the shutdown deadline: then it
@@ -132,8 +137,17 @@ public:
 
     [[nodiscard]] fiber_base& running() const noexcept { return *running_; }
     [[nodiscard]] loop_driver& driver() const noexcept { return driver_; }
-    [[nodiscard]] block_cache& blocks() noexcept { return blocks_; }
+    [[nodiscard]] block_pool& blocks() noexcept { return blocks_; }
     [[nodiscard]] std::size_t fiber_count() const noexcept { return fiber_count_; }
+
+    /// For a signal handler: `fiber` is what this thread runs.
+    [[nodiscard]] static bool is_running(const void* fiber) noexcept { return current_ && current_->running_ == fiber; }
+
+    /// As in every child of fork(): see fork.hpp.
+    static void after_fork_in_child() noexcept;
+
+    /// Of the fibers that exist, and of those that have ended if that was asked for.
+    [[nodiscard]] stack_statistics measured_stacks();
 
 private:
     friend void fiber_main(void* argument);
@@ -152,10 +166,14 @@ private:
     void drive();
     void poll();
     void sleep_until(loop_time until);
+    [[nodiscard]] bool has_memory_to_spare() const noexcept;
+    loop_time give_memory_back(loop_time now, std::size_t stacks_at_once) noexcept;
     void fire_timers(loop_time now) noexcept;
     void cancel_all() noexcept;
     [[nodiscard]] bool is_deadlocked() noexcept;
     void report_fibers(std::string_view heading) noexcept;
+    [[gnu::cold]] static loop* continued_in_child() noexcept;
+    void drop_others() noexcept;
 
     // What more fibers than these touch at a switch (a line of the control block, two or three of the stack) no longer fits
     // the first-level cache: it is fetched ahead, by so many places in the queue.
@@ -164,6 +182,7 @@ private:
     static constexpr std::size_t prefetch_stack = 6;
 
     static constinit thread_local loop* current_;
+    static constinit thread_local loop* forked_; // what current_ was, in the child of a fork(), until it is asked for
 
     // What a switch touches comes first and fits one cache line.
     ring<fiber_base> ready_;        // every fiber at most once
@@ -178,7 +197,7 @@ private:
     loop_time last_look_ = 0;   // when drive() looked at the clock while fibers were ready, or later
     std::size_t round_end_ = 0; // when so many have been popped, all who were ready at the last look at IO have run
     stack_pools stacks_;
-    block_cache blocks_;
+    block_pool blocks_;
     intrusive_list<fiber_base> fibers_; // all that have not finished
     std::size_t fiber_count_ = 0;
     std::uint64_t next_id_ = 0;
@@ -197,6 +216,9 @@ private:
     inbox inbox_;
     std::atomic<bool> sleeping_{false}; // set by the loop before it sleeps, taken back by the first that posts
     std::atomic<unsigned> posting_{0};  // threads inside post()
+
+    std::unique_ptr<stack_statistics> ended_stacks_; // null: not asked for
+    fork_registration fork_registration_{*this};
 };
 
 /// run_loop() on a driver of the caller's. False: fibers were given up, and the driver must outlive them, which is for ever.

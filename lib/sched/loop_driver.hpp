@@ -30,6 +30,13 @@ public:
 
     /// Makes run_once() return, now or when it is next called. From any thread.
     virtual void notify() noexcept = 0;
+
+    /// In the child of a fork(), on the thread of the loop, which goes on there: shares nothing with the parent's driver from
+    /// now on, and forgets all waits.
+    virtual void continue_in_child() noexcept {}
+
+    /// In the child of a fork(), where the thread of the loop does not exist: gives up what it shares with the parent's driver.
+    virtual void abandon_in_child() noexcept {}
 };
 
 /// The driver of coir::run(). Declared here, where it is needed, and defined in lib/io, so that no layer includes one

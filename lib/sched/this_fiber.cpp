@@ -1,6 +1,7 @@
 #include <coir/this_fiber.hpp>
 
 #include "sched/loop.hpp"
+#include "stack/stack_memory.hpp"
 
 namespace coir::this_fiber {
 
@@ -61,6 +62,11 @@ std::string_view name() {
 
 bool cancel_requested() {
     return loop::of_running_fiber("this_fiber::cancel_requested()").running().cancel_requested;
+}
+
+void trim_stack() {
+    const detail::fiber_base& self = loop::of_running_fiber("this_fiber::trim_stack()").running();
+    detail::release_below_caller(self.stack, self.stacks->geometry().bytes);
 }
 
 } // namespace coir::this_fiber

@@ -37,10 +37,23 @@ public:
     /// Takes out and returns a timer whose deadline is `now` or earlier; null if there is none.
     [[nodiscard]] timer* pop_due(loop_time now) noexcept;
 
+    /// Takes out all for which `keep(timer)` is false.
+    template <class Keep> void retain(Keep keep) noexcept {
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < heap_.size(); ++i) {
+            const entry each = heap_[i];
+            if (keep(*each.what))
+                sift_up(kept++, each);
+            else
+                each.what->timer_index = timer::no_timer;
+        }
+        heap_.resize(kept);
+    }
+
 private:
     struct entry {
-        loop_time when;
-        timer* what;
+        loop_time when = 0;
+        timer* what = nullptr;
     };
 
     void place(std::size_t index, const entry& value) noexcept;

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int madv_guard_install = 102; // MADV_GUARD_INSTALL; the headers of Debian 12 do not have it yet
 
-bool mark(std::byte* page) noexcept {
-    return ::madvise(page, page_size(), madv_guard_install) == 0;
+bool mark(std::byte* begin, std::size_t bytes) noexcept {
+    return ::madvise(begin, bytes, madv_guard_install) == 0;
 }
 
 // A write from the kernel's side into a guard fails with EFAULT and raises no signal: a probe without a signal handler. The
@@ -27,7 +27,7 @@ guard_kind probe() noexcept {
     if (page == MAP_FAILED)
         return guard_kind::protection;
     auto* guard = static_cast<std::byte*>(page);
-    const bool works = mark(guard) && kernel_refuses_to_write(guard);
+    const bool works = mark(guard, page_size()) && kernel_refuses_to_write(guard);
     ::munmap(page, page_size());
     errno = saved_errno;
     return works ? guard_kind::marker : guard_kind::protection;
@@ -45,10 +45,10 @@ guard_kind available_guard() noexcept {
     return kind;
 }
 
-std::error_code install_guard(std::byte* page, guard_kind kind) noexcept {
-    if (kind == guard_kind::marker && mark(page))
+std::error_code install_guard(std::byte* begin, std::size_t bytes, guard_kind kind) noexcept {
+    if (kind == guard_kind::marker && mark(begin, bytes))
         return {};
-    if (::mprotect(page, page_size(), PROT_NONE) == 0)
+    if (::mprotect(begin, bytes, PROT_NONE) == 0)
         return {};
     return {errno, std::generic_category()};
 }

@@ -8,7 +8,7 @@ namespace coir::detail {
 /// Bytes of a page of this machine.
 [[nodiscard]] std::size_t page_size() noexcept;
 
-/// How the page below a stack is made untouchable.
+/// How the memory below a stack is made untouchable.
 enum class guard_kind {
     marker,     ///< MADV_GUARD_INSTALL (Linux 6.13): costs no mapping, so their number is not limited
     protection, ///< mprotect(PROT_NONE): splits the mapping, about 32,000 stacks under the default vm.max_map_count
@@ -18,9 +18,9 @@ enum class guard_kind {
 /// emulators report success and do nothing, so a system call must have failed on a marked page (hazard C3).
 [[nodiscard]] guard_kind available_guard() noexcept;
 
-/// Makes the page at `page` untouchable for as long as it is mapped; whatever it held is gone. Reports why it cannot:
-/// then the memory above must not be used as a stack. `kind` is a preference: where markers are refused (locked
-/// memory), protection is used.
-[[nodiscard]] std::error_code install_guard(std::byte* page, guard_kind kind) noexcept;
+/// Makes `bytes`, whole pages, at `begin` untouchable for as long as they are mapped; whatever they held is gone. Reports
+/// why it cannot: then the memory above must not be used as a stack. `kind` is a preference: where markers are refused
+/// (locked memory), protection is used.
+[[nodiscard]] std::error_code install_guard(std::byte* begin, std::size_t bytes, guard_kind kind) noexcept;
 
 } // namespace coir::detail

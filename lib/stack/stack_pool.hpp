@@ -1,47 +1,39 @@
 #pragma once
 
-#include "stack/guard.hpp"
-#include "stack/valgrind.hpp"
+#include "base/ring.hpp"
+#include "base/surplus.hpp"
+#include "stack/slab.hpp"
+#include "stack/stack.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <system_error>
 #include <vector>
 
 namespace coir::detail {
 
-/// Memory to run on: grows down from `top` to `bottom`, below which there is a guard page.
-struct stack {
-    std::byte* bottom;
-    std::byte* top; ///< aligned to 16, coloured: see stack_pool
-
-    [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(top - bottom); }
-};
-
-/// Stacks of one size, for one thread at a time.
+/// Stacks of one size, for one thread at a time; cut from slabs.
 ///
-/// They are cut from slabs, each one mapping:
+/// Returned stacks are kept, and handed out last in, first out, because their top pages are warm. Their memory goes back to
+/// the system in three ways, none of which costs a loop that spawns and ends fibers in a steady manner a system call:
 ///
-///     | guard | stack 0    | guard | stack 1    | guard | stack 2    | ...        lower addresses to the left
-///
-/// - Address space is reserved, memory is committed by the kernel as pages are touched. A slab is never unmapped in
-///   parts: that splits mappings, and can itself fail (hazard C2).
-/// - A guard is installed when its stack is first used, before the stack is touched: transparent huge pages would
-///   otherwise commit the neighbourhood (hazard C7). A stack whose guard cannot be installed is not handed out.
-/// - A stack is an even number of pages and the guard is one, so neighbouring stacks are an odd number of pages apart
-///   and their tops spread over the sets of the TLB and of the caches that are indexed beyond the page.
-/// - Within the page the tops are shifted against each other by some cache lines ("coloured"): without that all the
-///   suspended frames of a thousand fibers compete for the same few sets of the first-level cache.
-/// - Returned stacks are kept, last in first out, because their top pages are warm. trim() gives memory back.
+/// - Stacks that have not been needed for a while, coldest first: trim_idle(). A slab without users is unmapped, page tables
+///   and all.
+/// - A stack that is reused loses what lies below its top four pages, if a use before went that deep: it would otherwise be
+///   kept for ever by one who needs less. It is looked at when it is reused for the first time, the second, the fourth, …,
+///   the 512th, and then no more.
+/// - At the pool's end everything.
 class stack_pool {
 public:
-    /// Stacks of at least `size` usable bytes. Throws std::invalid_argument, naming the limit, for a size below
-    /// minimum_stack_size or beyond what can be mapped. Maps nothing yet.
-    explicit stack_pool(std::size_t size);
+    /// Stacks of at least `size` usable bytes, with at least `guard` bytes of guard below each. Throws as
+    /// stack_geometry::of(). Maps nothing yet.
+    explicit stack_pool(std::size_t size, std::size_t guard = 0, const owner_description* owners = nullptr);
     ~stack_pool();
     stack_pool(const stack_pool&) = delete;
     stack_pool& operator=(const stack_pool&) = delete;
 
-    [[nodiscard]] static std::size_t rounded_size(std::size_t size);
-    [[nodiscard]] std::size_t stack_size() const noexcept { return size_; }
+    [[nodiscard]] const stack_geometry& geometry() const noexcept { return geometry_; }
 
     /// Promises a stack to somebody who will take it later, so that what can fail fails now: a later allocate() finds
     /// address space, and a guard where guards are scarce. Throws std::system_error, naming the limit that was hit.
@@ -53,49 +45,62 @@ public:
     /// The one to whom a stack was promised has ended.
     void end_promise() noexcept { --promised_; }
 
-    /// A stack for somebody to whom one was promised. Throws std::system_error, naming the limit that was hit.
-    [[nodiscard]] stack allocate() {
-        if (touched_.empty()) [[unlikely]]
-            return stack_from(untouched_bottom());
-        std::byte* bottom = touched_.back();
-        touched_.pop_back();
-        return stack_from(bottom);
+    /// A stack for somebody to whom one was promised, and who will be its owner. Throws std::system_error, naming the limit
+    /// that was hit.
+    [[nodiscard]] stack allocate(const void* owner) {
+        if (pooled_.empty()) [[unlikely]]
+            return allocate_fresh(owner);
+        const stack reused = geometry_.at(pooled_.pop_newest());
+        surplus_.taken(pooled_.size());
+        stack_label& label = reused.label();
+        label.owner = owner;
+        if (++label.uses == label.next_look) [[unlikely]]
+            look_at(reused);
+        return reused;
     }
 
     /// Takes back the stack of this pool that begins at `bottom`. May be called while still running on it, by code that
     /// then switches away before anybody else allocates.
-    void deallocate(std::byte* bottom) noexcept { touched_.push_back(bottom); } // has room: see map_slab()
+    void deallocate(std::byte* bottom) noexcept { pooled_.push(bottom); } // has room: see map_slab()
 
-    /// Gives the memory of unused stacks beyond `keep` back to the system, `batch` of them at most. True if more is left
-    /// to do.
+    /// There may be something to trim.
+    [[nodiscard]] bool exceeds(std::size_t keep) const noexcept { return pooled_.size() > keep; }
+
+    /// Gives the memory of pooled stacks beyond `keep` back to the system, `batch` of them at most, coldest first. True if
+    /// more is left to do.
     bool trim(std::size_t keep, std::size_t batch) noexcept;
 
-private:
-    struct slab {
-        std::byte* memory;
-        std::size_t stacks;
-    };
+    /// As trim(), of those stacks that have not been needed for a while: see surplus::trim().
+    std::int64_t trim_idle(std::int64_t now, std::size_t keep, std::size_t batch) noexcept {
+        return surplus_.trim(now, pooled_.size(), keep, batch,
+                             [this](std::size_t count) { trim(pooled_.size() - count, count); });
+    }
 
-    void map_slab();
-    [[nodiscard]] std::size_t slot_bytes() const noexcept { return size_ + page_size(); }
+private:
+    [[gnu::noinline]] stack allocate_fresh(const void* owner);
+    [[gnu::noinline]] void look_at(const stack& reused) noexcept;
     void prepare_more();
-    [[nodiscard]] std::byte* untouched_bottom();
-    [[nodiscard]] std::byte* guarded_fresh_slot();
-    [[nodiscard]] stack stack_from(std::byte* bottom) const noexcept;
+    void map_slab();
+    void guard_one_more();
+    [[nodiscard]] std::byte* take_untouched();
+    [[nodiscard]] std::size_t slabs_up_to(const std::byte* address) const noexcept;
+    void give_back(std::byte* first, std::byte* last) noexcept;
+    void unmap_if_unused(std::size_t index) noexcept;
     [[noreturn]] void throw_exhausted(std::error_code error, const char* what) const;
 
-    std::size_t size_;
+    stack_geometry geometry_;
     std::size_t stacks_per_slab_;
-    std::vector<slab> slabs_;
-    std::vector<std::byte*> touched_;   // bottoms of unused stacks with memory; the last is handed out first
-    std::vector<std::byte*> untouched_; // bottoms of unused stacks without memory, guarded
-    std::size_t fresh_slab_ = 0;        // where the next stack without a guard is: this slab,
-    std::size_t fresh_slot_ = 0;        // this place in it
-    std::size_t capacity_ = 0;          // stacks in all slabs
-    std::size_t guarded_ = 0;           // stacks that have a guard
-    std::size_t promised_ = 0;          // stacks in use or promised
-    std::size_t prepared_ = 0;          // stacks that can be promised without doing anything
-    stacks_known_to_valgrind known_;    // those that have a guard
+    const owner_description* owners_;
+    ring<std::byte> pooled_;                   // bottoms of unused stacks with memory, coldest first
+    surplus surplus_;                          // of these
+    std::vector<std::unique_ptr<slab>> slabs_; // by address
+    std::size_t first_guarded_ = 0;            // no slab before this one has a guarded place,
+    std::size_t first_unguarded_ = 0;          // nor one before this an unguarded place
+    std::size_t capacity_ = 0;                 // stacks in all slabs
+    std::size_t guarded_ = 0;                  // of them, those that have a guard,
+    std::size_t taken_ = 0;                    // and of these, those that are in use or pooled
+    std::size_t promised_ = 0;                 // stacks in use or promised
+    std::size_t prepared_ = 0;                 // stacks that can be promised without doing anything
 };
 
 } // namespace coir::detail

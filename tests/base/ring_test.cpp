@@ -114,4 +114,20 @@ TEST(ring, behaves_as_a_deque_does) {
     }
 }
 
+TEST(ring, pops_from_either_end) {
+    ring<int> queue;
+    queue.reserve(64);
+    for (std::size_t i = 0; i < 60; ++i)
+        queue.push(&numbers[i]);
+    for (std::size_t round = 0; round < 200; ++round) { // around the end of the array
+        ASSERT_EQ(queue.pop(), &numbers[0 + round]);
+        queue.push(&numbers[60 + round]);
+        ASSERT_EQ(queue.pop_newest(), &numbers[60 + round]);
+        queue.push(&numbers[60 + round]);
+    }
+    for (std::size_t i = 0; i < 60; ++i)
+        EXPECT_EQ(queue.pop_newest(), &numbers[259 - i]);
+    EXPECT_TRUE(queue.empty());
+}
+
 } // namespace

@@ -4,6 +4,7 @@
 #include "child_process.hpp"
 #include "emulation.hpp"
 #include "sched/fake_driver.hpp"
+#include "stack/guard.hpp"
 
 #include <coir/fiber.hpp>
 #include <coir/this_fiber.hpp>

@@ -43,7 +43,7 @@ protected:
 
 class guard : public memory, public testing::WithParamInterface<guard_kind> {
 protected:
-    void install() { ASSERT_FALSE(install_guard(middle, GetParam())); }
+    void install() { ASSERT_FALSE(install_guard(middle, page_size(), GetParam())); }
 };
 
 void touch(std::byte* where) {
@@ -143,7 +143,7 @@ TEST_P(guard, works_on_locked_memory) {
     const auto end = in_child([this] {
         if (::mlock(below, 3 * page_size()) != 0)
             return false;
-        if (install_guard(middle, GetParam()))
+        if (install_guard(middle, page_size(), GetParam()))
             return false;
         std::array<int, 2> ends{};
         return ::pipe(ends.data()) == 0 && ::write(ends[1], "x", 1) == 1 && ::read(ends[0], middle, 1) == -1 &&
@@ -154,7 +154,7 @@ TEST_P(guard, works_on_locked_memory) {
 
 TEST_P(guard, is_reported_where_there_is_nothing_to_guard) {
     ASSERT_EQ(::munmap(middle, page_size()), 0);
-    const std::error_code error = install_guard(middle, GetParam());
+    const std::error_code error = install_guard(middle, page_size(), GetParam());
     EXPECT_EQ(error, std::errc::not_enough_memory); // what mprotect says of a hole
 }
 

@@ -7,6 +7,7 @@
 #include <coir/detail/scope_state.hpp>
 #include <coir/detail/wait_record.hpp>
 #include <coir/export.hpp>
+#include <coir/spawn_site.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -54,6 +55,7 @@ struct COIR_EXPORT fiber_base : waiter, execution, list_node {
     std::uint64_t id = 0;                   ///< unique in the process
     std::unique_ptr<char[]> name;           ///< null without a name
     std::unique_ptr<fiber_storage> storage; ///< fiber_locals, context; null for most
+    spawn_site site;                        ///< who spawned it
     floating_point_control control_words;   ///< of the creator
     bool finished = false;                  ///< the function has ended, its result or failure is there
     bool has_handle = true;                 ///< a fiber<T> refers to it: it must outlive its end

@@ -1,0 +1,111 @@
+#include "sched/fork.hpp"
+
+#include "sched/loop.hpp"
+
+#include <coir/cancelled.hpp>
+
+#include <exception>
+#include <mutex>
+#include <pthread.h>
+#include <utility>
+
+namespace coir::detail {
+namespace {
+
+void before_fork();
+void after_fork_in_parent();
+
+/// All loops of the process. Never destroyed: threads may run loops while main() returns.
+struct loop_registry {
+    std::mutex mutex; // held across fork(), so that the child finds the list whole
+    intrusive_list<fork_registration> loops;
+    intrusive_list<fiber_base> dropped; // fibers without a handle: nobody owns them any more
+
+    loop_registry() { ::pthread_atfork(before_fork, after_fork_in_parent, loop::after_fork_in_child); }
+};
+
+loop_registry& registry() {
+    static auto& registry = *new loop_registry;
+    return registry;
+}
+
+void before_fork() {
+    registry().mutex.lock();
+}
+
+void after_fork_in_parent() {
+    registry().mutex.unlock();
+}
+
+} // namespace
+
+constinit thread_local loop* loop::forked_ = nullptr;
+
+fork_registration::fork_registration(loop& registered) : loop_(registered) {
+    loop_registry& all = registry();
+    const std::lock_guard lock{all.mutex};
+    all.loops.push_back(*this);
+}
+
+fork_registration::~fork_registration() {
+    const std::lock_guard lock{registry().mutex};
+    unlink();
+}
+
+void loop::after_fork_in_child() noexcept {
+    if (current_) // or a child that has not asked for it forks again
+        forked_ = std::exchange(current_, nullptr);
+    registry().loops.for_each([](fork_registration& each) {
+        if (&each.registered() == forked_)
+            return;
+        each.registered().driver_.abandon_in_child();
+        each.unlink(); // the thread that would do it does not exist, nor will its stack
+    });
+    registry().mutex.unlock();
+}
+
+loop* loop::continued_in_child() noexcept {
+    current_ = std::exchange(forked_, nullptr);
+    if (current_)
+        current_->drop_others();
+    return current_;
+}
+
+// The running fiber goes on as the first one of the loop: when it has ended, those that it has spawned meanwhile are cancelled,
+// and run() returns.
+void loop::drop_others() noexcept {
+    const std::exception_ptr cancellation = std::make_exception_ptr(cancelled{});
+    while (!ready_.empty())
+        (void)ready_.pop();
+    // Of the timers, those of the scopes that the running fiber is in go on.
+    timers_.retain([this](const timer& each) {
+        const scope_state* scope = running_ ? running_->scope : nullptr;
+        while (scope && scope != &each)
+            scope = scope->outer;
+        armed_scopes_ -= each.timer_use == timer::use::scope && !scope ? 1 : 0;
+        return scope != nullptr;
+    });
+    // Threads that were in the middle of posting do not exist here; what they had posted was for fibers that are dropped.
+    posting_.store(0, std::memory_order_relaxed);
+    inbox_.take_all([](shared_wait&) {});
+    sleeping_.store(false, std::memory_order_relaxed);
+    fibers_.for_each([&](fiber_base& fiber) {
+        if (&fiber == running_)
+            return;
+        fiber.unlink();
+        --fiber_count_;
+        fiber.finished = true;
+        fiber.failure = cancellation;
+        // The record stays in the lists of what it waits for, and its stack stays where it is. Being claimed, it wakes nobody.
+        if (wait_record* const record = std::exchange(fiber.waiting, nullptr))
+            record->reason.store(wake_reason::cancelled, std::memory_order_relaxed);
+        if (!fiber.has_handle)
+            registry().dropped.push_back(fiber);
+    });
+    if (running_)
+        main_ = running_;
+    round_end_ = ready_.pushed();
+    driver_.continue_in_child();
+}
+
+} // namespace coir::detail

@@ -1,0 +1,97 @@
+#include "sched/stack_statistics.hpp"
+
+#include "base/diagnostic.hpp"
+#include "stack/guard.hpp"
+#include "stack/stack_memory.hpp"
+#include "stack/stack_pool.hpp"
+
+#include <coir/stack_size.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <unistd.h>
+
+namespace coir::detail {
+namespace {
+
+std::size_t sufficient_size(std::size_t pages) {
+#if defined(_SC_MINSIGSTKSZ)
+    const auto signal_frame = static_cast<std::size_t>(std::max(::sysconf(_SC_MINSIGSTKSZ), 4096L));
+#else
+    const std::size_t signal_frame = 4096;
+#endif
+    const std::size_t bytes = pages * page_size() * 4 / 3 + signal_frame;
+    return std::max(minimum_stack_size, (bytes + page_size() - 1) / page_size() * page_size());
+}
+
+// The depth that `share` of the stacks do not exceed.
+std::size_t percentile(const std::vector<std::size_t>& counts, std::size_t total, double share) {
+    std::size_t seen = 0;
+    for (std::size_t pages = 0; pages < counts.size(); ++pages) {
+        seen += counts[pages];
+        if (static_cast<double>(seen) >= share * static_cast<double>(total))
+            return pages;
+    }
+    return counts.size() - 1;
+}
+
+} // namespace
+
+void stack_statistics::count(const fiber_base& fiber) {
+    const std::size_t bytes = fiber.stacks->geometry().bytes;
+    const std::size_t pages = pages_in_use(fiber.stack, fiber.stack + bytes);
+    std::vector<std::size_t>& counts = depths_[{fiber.site.file, fiber.site.line, bytes}];
+    counts.resize(std::max(counts.size(), pages + 1));
+    ++counts[pages];
+}
+
+void stack_statistics::count_ended(const fiber_base& fiber) noexcept {
+    try {
+        count(fiber);
+    } catch (const std::bad_alloc&) { // then this one is missing in the report
+    }
+    release_below_caller(fiber.stack, fiber.stacks->geometry().bytes);
+}
+
+std::vector<stack_usage> stack_statistics::report() const {
+    std::vector<stack_usage> usages;
+    for (const auto& [where, counts] : depths_) {
+        const auto& [file, line, bytes] = where;
+        std::size_t total = 0;
+        for (const std::size_t count : counts)
+            total += count;
+        const std::size_t largest = counts.size() - 1;
+        usages.push_back(
+            {{file.data(), line}, bytes, total, largest, percentile(counts, total, 0.99), sufficient_size(largest)});
+    }
+    std::stable_sort(usages.begin(), usages.end(),
+                     [](const stack_usage& a, const stack_usage& b) { return a.largest_pages > b.largest_pages; });
+    return usages;
+}
+
+bool stack_report_is_wanted() noexcept {
+    const char* const wanted = std::getenv("COIR_STACK_REPORT");
+    return wanted && std::strcmp(wanted, "1") == 0;
+}
+
+void print(const std::vector<stack_usage>& report) {
+    const auto kibibytes = [](std::size_t bytes) { return bytes / 1024; };
+    std::array<char, 512> line;
+    detail::report("stacks in KiB, by the line that spawned their fibers");
+    std::snprintf(line.data(), line.size(), "%9s %8s %8s %8s %8s  %s", "fibers", "deepest", "99 %", "stack", "enough",
+                  "spawned at");
+    detail::report(line.data());
+    for (const stack_usage& each : report) {
+        std::snprintf(line.data(), line.size(), "%9zu %8zu %8zu %8zu %8zu  %s:%u", each.fibers,
+                      kibibytes(each.largest_pages * page_size()), kibibytes(each.percentile_99_pages * page_size()),
+                      kibibytes(each.stack_bytes), kibibytes(each.sufficient_size),
+                      each.site.line != 0 ? each.site.file : "unknown", static_cast<unsigned>(each.site.line));
+        detail::report(line.data());
+    }
+}
+
+} // namespace coir::detail

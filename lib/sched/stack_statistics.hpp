@@ -1,0 +1,39 @@
+#pragma once
+
+#include <coir/detail/fiber_base.hpp>
+#include <coir/stack_report.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+namespace coir::detail {
+
+/// How deep stacks have been, by the line that spawned their fibers.
+class stack_statistics {
+public:
+    /// Counts the stack of `fiber`, which must have one, as it is now.
+    void count(const fiber_base& fiber);
+
+    /// Counts the running fiber, whose function has ended, and clears its stack for the next one, which would otherwise be
+    /// found as deep.
+    void count_ended(const fiber_base& fiber) noexcept;
+
+    /// Deepest first.
+    [[nodiscard]] std::vector<stack_usage> report() const;
+
+private:
+    using key = std::tuple<std::string_view, std::uint32_t, std::size_t>; // file, line, bytes of a stack
+    std::map<key, std::vector<std::size_t>> depths_;                      // number of stacks by their depth in pages
+};
+
+/// COIR_STACK_REPORT=1
+[[nodiscard]] bool stack_report_is_wanted() noexcept;
+
+/// The report as lines on stderr.
+void print(const std::vector<stack_usage>& report);
+
+} // namespace coir::detail

@@ -1,0 +1,99 @@
+#include <coir/overflow_report.hpp>
+
+#include "base/bounded_text.hpp"
+#include "base/diagnostic.hpp"
+#include "stack/alternate_stack.hpp"
+#include "stack/overflow.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <ucontext.h>
+
+namespace coir {
+namespace {
+
+constinit thread_local int reports_here = 0; // how many objects live on this thread
+
+struct sigaction previous; // what was done about SIGSEGV before; not written after the handler has been installed
+
+const void* stack_pointer_of(const ucontext_t& interrupted) noexcept {
+#if defined(__x86_64__)
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.gregs[REG_RSP]);
+#elif defined(__aarch64__)
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.sp);
+#elif defined(__riscv)
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.__gregs[REG_SP]);
+#else
+#error "which register of ucontext_t is the stack pointer?"
+#endif
+}
+
+void explain(const void* address, const ucontext_t& interrupted) noexcept {
+    // A handler of the program's that does not know better returns, and the access is made again.
+    constinit static std::atomic<const void*> explained = nullptr;
+    detail::bounded_text text;
+    if (detail::describe_overflow(address, stack_pointer_of(interrupted), text) &&
+        explained.exchange(address) != address)
+        detail::report(text.view());
+}
+
+// Leaves the fault to the kernel: the instruction is executed again, and this time there is no handler. So the frame that
+// faulted is the innermost one in the core.
+void die_of(int signal, bool was_sent) noexcept {
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    ::sigaction(signal, &standard, nullptr);
+    if (was_sent)
+        ::raise(signal); // there is no such instruction; it comes when the handler returns
+}
+
+void pass_on(int signal, siginfo_t* info, void* interrupted) noexcept {
+    const bool was_sent = info->si_code <= 0; // by kill() and the like
+    if ((previous.sa_flags & SA_SIGINFO) == 0) {
+        if (previous.sa_handler == SIG_IGN && was_sent)
+            return;
+        if (previous.sa_handler == SIG_DFL ||
+            previous.sa_handler == SIG_IGN) // which the kernel does not let a fault do
+            return die_of(signal, was_sent);
+    }
+    if ((previous.sa_flags & SA_RESETHAND) != 0)
+        die_of(signal, false); // if it comes back
+    if ((previous.sa_flags & SA_SIGINFO) != 0)
+        previous.sa_sigaction(signal, info, interrupted);
+    else
+        previous.sa_handler(signal);
+}
+
+void on_fault(int signal, siginfo_t* info, void* interrupted) noexcept {
+    const int saved_errno = errno;
+    if (reports_here > 0 && info->si_code > 0)
+        explain(info->si_addr, *static_cast<const ucontext_t*>(interrupted));
+    errno = saved_errno;
+    pass_on(signal, info, interrupted);
+}
+
+bool install_handler() noexcept {
+    if (::sigaction(SIGSEGV, nullptr, &previous) != 0)
+        return false;
+    struct sigaction ours {};
+    ours.sa_sigaction = on_fault;
+    ours.sa_mask = previous.sa_mask; // the previous one runs inside of ours, and as it would alone
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.sa_flags & (SA_NODEFER | SA_RESTART));
+    return ::sigaction(SIGSEGV, &ours, nullptr) == 0;
+}
+
+} // namespace
+
+overflow_report::overflow_report() noexcept : alternate_stack_(detail::add_alternate_stack()) {
+    // Once only: whoever has installed a handler since may call ours from theirs.
+    [[maybe_unused]] static const bool installed = install_handler();
+    ++reports_here;
+}
+
+overflow_report::~overflow_report() {
+    --reports_here;
+    detail::remove_alternate_stack(alternate_stack_);
+}
+
+} // namespace coir

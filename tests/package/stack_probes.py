@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Checks that the library's own functions cannot step over the guard below a stack.
+
+-fstack-clash-protection allocates large frames page by page and touches each page on the way. So every source must be
+compiled with it, and no instruction of the library may move the stack pointer further than a page; one that moves it by
+a page must be followed by the access to it.
+"""
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+arguments = argparse.ArgumentParser()
+arguments.add_argument("--library", required=True)
+arguments.add_argument("--build", required=True, type=pathlib.Path)
+options = arguments.parse_args()
+failures = []
+
+compiled = [entry for entry in json.loads((options.build / "compile_commands.json").read_text())
+            if "/lib/" in entry["file"] and entry["file"].endswith(".cpp")]
+if not compiled:
+    failures.append("compile_commands.json names no source of lib/")
+failures += [f"{entry['file']}: compiled without -fstack-clash-protection" for entry in compiled
+             if "-fstack-clash-protection" not in entry["command"]]
+
+code = subprocess.run(["objdump", "--disassemble", "--no-show-raw-insn", "--no-addresses", options.library],
+                      check=True, capture_output=True, text=True).stdout
+page = 4096
+step = re.compile(r"\b(?:sub\s+\$0x([0-9a-f]+),%rsp|lea\s+-0x([0-9a-f]+)\(%rsp\),%rsp)")
+touch = re.compile(r"\b(or[qlb]?|mov[qlb]?)\s+\$0x0,.*\(%rsp\)")
+function, lines, probes, functions = "", code.splitlines(), 0, 0
+for number, line in enumerate(lines):
+    if header := re.match(r"<(.+)>:$", line):
+        function = header[1]
+        functions += 1
+    elif match := step.search(line):
+        bytes_moved = int(match[1] or match[2], 16)
+        if bytes_moved > page:
+            failures.append(f"{function}: {line.strip()}: {bytes_moved} bytes in one step")
+        elif bytes_moved == page:
+            probes += 1
+            if not touch.search(lines[number + 1]):
+                failures.append(f"{function}: {line.strip()}: a page that the next instruction does not touch")
+if functions < 100:
+    failures.append(f"only {functions} functions found in the library")
+
+print("\n".join(failures) if failures else f"{functions} functions, {probes} of them with frames of more than a page")
+sys.exit(1 if failures else 0)
