@@ -1,13 +1,13 @@
 #include "echo_load.hpp"
 
+#include "loopback.hpp"
+
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
 
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,80 +21,69 @@ request request_of(std::uint64_t number) {
     return result;
 }
 
-[[noreturn]] void fail(const char* operation) {
-    throw std::system_error{errno, std::generic_category(), operation};
-}
-
-int connect_to(std::uint16_t port) {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    if (socket < 0 || ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-        fail("connect");
-    const int on = 1;
-    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return socket;
-}
-
 } // namespace
 
-echo_load::echo_load(std::uint16_t port, std::size_t connections)
-    : connections_(connections), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+echo_load::echo_load(std::uint16_t port, std::size_t connections) : connections_(connections) {
     for (connection& each : connections_) {
-        each.socket = connect_to(port);
-        epoll_event event{};
-        event.events = EPOLLIN;
-        event.data.ptr = &each;
-        if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, each.socket, &event) != 0)
-            fail("epoll_ctl");
+        each.socket = connect_to_loopback(port);
+        poll_.add(each.socket, &each);
     }
 }
 
 echo_load::~echo_load() {
     for (const connection& each : connections_)
         ::close(each.socket);
-    ::close(epoll_);
+}
+
+/// One request in sixteen: the clock costs as much as a good part of the rest.
+bool echo_load::is_timed(const connection& each) noexcept {
+    return each.number % 16 == 0;
 }
 
 void echo_load::send(connection& to) {
     to.number = ++next_number_;
+    if (is_timed(to))
+        to.sent = clock::now();
     const request bytes = request_of(to.number);
     if (::send(to.socket, &bytes, sizeof bytes, MSG_NOSIGNAL) != sizeof bytes)
-        fail("send");
+        throw std::system_error{errno, std::generic_category(), "send"};
 }
 
 void echo_load::receive(connection& from) {
     request bytes;
-    // It is readable, and over loopback what was sent in one piece comes in one piece.
-    const ssize_t count = ::recv(from.socket, &bytes, sizeof bytes, MSG_WAITALL);
+    // Over loopback what was sent in one piece comes in one piece.
+    const ssize_t count = ::recv(from.socket, &bytes, sizeof bytes, MSG_DONTWAIT);
     if (count != sizeof bytes || bytes != request_of(from.number))
         throw std::runtime_error{"the server's answer is not an echo"};
+    if (is_timed(from))
+        latencies_.push_back(clock::now() - from.sent);
 }
 
-std::uint64_t echo_load::run(std::chrono::nanoseconds duration) {
-    using clock = std::chrono::steady_clock;
-    const clock::time_point end = clock::now() + duration;
+echo_load::result echo_load::run(std::chrono::nanoseconds duration) {
+    latencies_.clear();
+    const auto idle_before = poll_.idle();
+    const clock::time_point start = clock::now();
     for (connection& each : connections_)
         send(each);
-    std::uint64_t answers = 0;
+    result found;
     bool sending = true;
     for (std::size_t under_way = connections_.size(); under_way > 0;) {
-        std::array<epoll_event, 1024> events;
-        const int ready = ::epoll_wait(epoll_, events.data(), events.size(), 5000);
-        if (ready <= 0)
-            throw std::runtime_error{"the server does not answer"};
-        for (int i = 0; i < ready; ++i) {
-            auto& each = *static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr);
+        for (const epoll_event& event : poll_.wait()) {
+            auto& each = *static_cast<connection*>(event.data.ptr);
             receive(each);
-            ++answers;
+            ++found.answers;
             if (sending)
                 send(each);
             else
                 --under_way;
         }
-        sending = sending && clock::now() < end;
+        sending = sending && clock::now() - start < duration;
     }
-    return answers;
+    found.idle = std::chrono::duration<double>{poll_.idle() - idle_before} / (clock::now() - start);
+    if (!latencies_.empty()) {
+        const auto hundredth = latencies_.begin() + static_cast<std::ptrdiff_t>(latencies_.size() * 99 / 100);
+        std::nth_element(latencies_.begin(), hundredth, latencies_.end());
+        found.slowest_hundredth = *hundredth;
+    }
+    return found;
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""http_rps_N: requests per second for one file of 1 KiB over N connections, the demo server against nginx.
+"""http_rps_N: requests per second for one file of 1 KiB over N connections, the demo server against another one.
 
-http_rps.py --build DIR --connections N --pairs N --seconds N
+http_rps.py --build DIR --peer nginx|go --connections N --pairs N --seconds N
 
-Both servers run all the time, on one core, and get the same load (wrk with one thread, on another) in turn, A B A B.
-Prints one line per pair: requests per second by coir, by nginx. Then, after #, what of the core each used, and per
-request.
+Both servers run all the time, on one core, and get the same load (http_load, on another core) in turn, A B A B. Prints
+one line per pair: requests per second by coir, by the peer. Then, after #, what of its core each used, and per request.
 """
 import argparse
+import collections
 import ctypes
 import os
 import pathlib
@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 file_name = "1k.txt"
 libc = ctypes.CDLL(None)
@@ -62,21 +61,6 @@ class Server:
         lines = self.complaints.read().strip().splitlines() or ["no message"]
         fail(f"{self.name} did not start: {lines[-1]}")
 
-    def url(self):
-        return f"http://127.0.0.1:{self.port}/{file_name}"
-
-    def cpu_seconds(self):
-        tasks = pathlib.Path(f"/proc/{self.worker}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-    def check(self, content):
-        try:
-            with urllib.request.urlopen(self.url(), timeout=5) as answer:
-                if answer.read() != content:
-                    fail(f"{self.name} serves something else than the file")
-        except OSError as error:
-            fail(f"{self.name}: {error}")
-
     def stop(self):
         self.process.terminate()
         try:
@@ -86,14 +70,8 @@ class Server:
             self.process.wait()
 
 
-def start_coir(build, root, directory):
-    program = build / "examples" / "http_server"
-    if program.is_dir():
-        program = program / "http_server"
-    if not program.is_file():
-        fail(f"{program} is not there: build it first")
-    server = Server("coir", [program, "--root", root, "--port", "0"], directory)
-    # Its first line ends in the port that the kernel has chosen.
+def wait_for_port(server):
+    """For a server whose first line ends in the port that the kernel has chosen."""
     readable, _, _ = select.select([server.process.stdout], [], [], 5)
     number = re.search(r"(\d+)\D*$", server.process.stdout.readline()) if readable else None
     if not number:
@@ -103,7 +81,26 @@ def start_coir(build, root, directory):
     return server
 
 
-def start_nginx(root, directory):
+def start_coir(options, directory, root):
+    program = options.build / "examples" / "http_server"
+    if not program.is_file():
+        fail(f"{program} is not there: build it first")
+    return wait_for_port(Server("coir", [program, "--root", root, "--port", "0"], directory))
+
+
+def start_go(options, directory, root):
+    program = options.build / "bench" / "go_http"
+    # Quick when there is nothing to do. No modules but its own: nothing is fetched.
+    environment = os.environ | {"GOCACHE": str(options.build / "go-cache"), "GOFLAGS": "-mod=mod", "GOPROXY": "off"}
+    built = subprocess.run([find("go"), "build", "-o", program, "."], env=environment, capture_output=True,
+                           text=True, cwd=pathlib.Path(__file__).parent / "peers" / "go_http")
+    if built.returncode != 0:
+        fail(f"go build: {(built.stderr.strip() or 'no message').splitlines()[-1]}")
+    # One thread runs Go code at a time; that is what one core means here.
+    return wait_for_port(Server("go", ["env", "GOMAXPROCS=1", program, root / file_name], directory))
+
+
+def start_nginx(_, directory, root):
     # What makes nginx fastest for one small file: no log, files kept open, connections kept for ever, events taken in
     # bulk, and no sendfile, which is for large files (here it costs nginx a quarter of its speed).
     with socket.socket() as free:
@@ -136,41 +133,39 @@ def start_nginx(root, directory):
     server.died()
 
 
-def load(wrk, server, connections, seconds):
-    """Requests per second, the part of its core that the server used, and its processor time per request in us."""
-    before = server.cpu_seconds()
-    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", server.url()]
-    report = subprocess.run(command, capture_output=True, text=True, preexec_fn=pinned(load_core)).stdout
-    used = server.cpu_seconds() - before
-    requests = re.search(r"(\d+) requests in ([\d.]+)s", report)
-    if not requests or int(requests[1]) == 0:
-        fail(f"{server.name}: wrk measured nothing: {report.strip() or 'no output'}")
-    if bad := re.search(r"Socket errors.*|Non-2xx.*", report):
-        fail(f"{server.name}: {bad[0].strip()}")
-    per_second = float(re.search(r"Requests/sec:\s*([\d.]+)", report)[1])
-    return per_second, used / float(requests[2]), used / int(requests[1]) * 1e6
+Turn = collections.namedtuple("Turn", "rate busy cost load_busy")
 
 
-def compare(ours, peer, options):
-    wrk = find("wrk")
-    measured = {ours: [], peer: []}
-    for server in measured:
-        load(wrk, server, options.connections, 1)  # warm-up
+def load(server, options, file, seconds):
+    command = [options.build / "bench" / "http_load", server.port, server.worker, file, options.connections, seconds]
+    ran = subprocess.run(list(map(str, command)), capture_output=True, text=True, preexec_fn=pinned(load_core))
+    if ran.returncode != 0:
+        fail(f"{server.name}: {(ran.stderr.strip() or 'http_load has ended').splitlines()[-1]}")
+    return Turn(*map(float, ran.stdout.split()))
+
+
+def compare(ours, peer, options, file):
+    turns = {ours: [], peer: []}
+    for server in turns:
+        load(server, options, file, 0.3)  # warm-up
     for _ in range(options.pairs):
-        for server, results in measured.items():
-            results.append(load(wrk, server, options.connections, options.seconds))
-        print(measured[ours][-1][0], measured[peer][-1][0], flush=True)
-    for server, results in measured.items():
-        busy, cost = (statistics.median(column) for column in list(zip(*results))[1:])
-        print(f"# {server.name}: server's core {min(busy, 1):.0%} busy, {cost:.2f} us per request")
+        for server in turns:
+            turns[server].append(load(server, options, file, options.seconds))
+        print(turns[ours][-1].rate, turns[peer][-1].rate, flush=True)
+    for server, results in turns.items():
+        busy, cost, load_busy = (statistics.median(column) for column in list(zip(*results))[1:])
+        print(f"# {server.name}: server's core {min(busy, 1):.0%} busy, {cost:.2f} us per request; "
+              f"the load's core {min(load_busy, 1):.0%}")
 
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--build", required=True, type=pathlib.Path)
+parser.add_argument("--peer", choices=["nginx", "go"], default="nginx")
 parser.add_argument("--connections", required=True, type=int)
 parser.add_argument("--pairs", type=int, default=5)
-parser.add_argument("--seconds", type=int, default=1)
+parser.add_argument("--seconds", type=float, default=1)
 options = parser.parse_args()
+options.build = options.build.resolve()
 cores = sorted(os.sched_getaffinity(0))
 if len(cores) < 2:
     fail("server and load need a core each")
@@ -183,15 +178,13 @@ with tempfile.TemporaryDirectory(prefix="coir-bench-") as name:
     directory = pathlib.Path(name)
     root = directory / "root"
     root.mkdir()
-    content = b"0123456789abcdef" * 64
-    (root / file_name).write_bytes(content)
+    file = root / file_name
+    file.write_bytes(b"0123456789abcdef" * 64)
     servers = []
     try:
-        servers.append(start_coir(options.build, root, directory))
-        servers.append(start_nginx(root, directory))
-        for server in servers:
-            server.check(content)
-        compare(*servers, options)
+        for start in start_coir, {"nginx": start_nginx, "go": start_go}[options.peer]:
+            servers.append(start(options, directory, root))
+        compare(*servers, options, file)
     finally:
         for server in servers:
             server.stop()

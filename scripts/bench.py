@@ -98,21 +98,40 @@ def middle_pair(peer, output):
     return Result(coir, peer, peer_value, [line.lstrip("# ") for line in lines if line.startswith("#")])
 
 
-def echo(connections):
+def echo(figure, ours, peer, connections, peer_name):
     def measure(_):
         pairs, seconds = (9, 0.2) if options.quick else (15, 0.5)
-        program = options.build / "bench" / "echo_bench"
-        return middle_pair("raw libev callbacks", output_of(program, connections, pairs, seconds))
+        return middle_pair(peer_name, output_of(options.build / "bench" / "echo_bench", figure, ours, peer, connections,
+                                                pairs, seconds))
     return measure
 
 
-def http(connections):
+def echo_cpu(connections):
+    return echo("cpu", "coir", "libev", connections, "raw libev callbacks")
+
+
+def echo_syscalls(_):
+    program = options.build / "bench" / "echo_syscalls"
+    runs = [tuple(map(float, output_of(program, 100, 0.3 if options.quick else 1).split())) for _ in range(5)]
+    calls, registrations = sorted(runs)[len(runs) // 2]
+    return Result(calls, "one read and one write", 2, [f"epoll_ctl: {registrations / calls:.4%} of the calls"])
+
+
+def http(peer, connections, peer_name):
     def measure(_):
-        pairs, seconds = (5, 1) if options.quick else (9, 3)
-        return middle_pair("nginx, one worker", output_of(
-            sys.executable, root / "bench" / "http_rps.py", "--build", options.build, "--connections", connections,
-            "--pairs", pairs, "--seconds", seconds))
+        pairs, seconds = (5, 0.5) if options.quick else (15, 1)
+        return middle_pair(peer_name, output_of(
+            sys.executable, root / "bench" / "http_rps.py", "--build", options.build, "--peer", peer,
+            "--connections", connections, "--pairs", pairs, "--seconds", seconds))
     return measure
+
+
+def http_nginx(connections):
+    return http("nginx", connections, "nginx, one worker")
+
+
+def http_go(connections):
+    return http("go", connections, "Go net/http, GOMAXPROCS=1")
 
 
 def park_memory(_):
@@ -201,11 +220,18 @@ rows = [
     Row("yield_10000", "ns", "lower", 0.15, microbenchmark("yield_bench")),
     Row("yield_growth", "ns", "lower", 1.3, yield_growth),
     Row("spawn_join", "ns", "lower", 0.10, microbenchmark("spawn_bench")),
-    Row("echo_cpu_1", "us/request", "lower", 1.05, echo(1)),
-    Row("echo_cpu_100", "us/request", "lower", 1.05, echo(100)),
-    Row("echo_cpu_1000", "us/request", "lower", 1.05, echo(1000)),
-    Row("http_rps_100", "requests/s", "higher", 1.1, http(100)),
-    Row("http_rps_1000", "requests/s", "higher", 1.1, http(1000)),
+    Row("echo_cpu_1", "us/request", "lower", 1.05, echo_cpu(1)),
+    Row("echo_cpu_100", "us/request", "lower", 1.05, echo_cpu(100)),
+    Row("echo_cpu_1000", "us/request", "lower", 1.05, echo_cpu(1000)),
+    Row("echo_cpu_10000", "us/request", "lower", 1.05, echo_cpu(10_000)),
+    Row("echo_p99_1000", "us", "lower", 1.10, echo("p99", "coir", "libev", 1000, "raw libev callbacks")),
+    Row("echo_deadline", "us/request", "lower", 1.02,
+        echo("cpu", "coir_with_deadlines", "coir", 100, "coir without deadlines")),
+    Row("echo_syscalls", "calls/request", "lower", 1.025, echo_syscalls),
+    Row("http_rps_100", "requests/s", "higher", 1.1, http_nginx(100)),
+    Row("http_rps_1000", "requests/s", "higher", 1.1, http_nginx(1000)),
+    Row("http_rps_go_100", "requests/s", "higher", 1.3, http_go(100)),
+    Row("http_rps_go_1000", "requests/s", "higher", 1.8, http_go(1000)),
     Row("park_memory", "bytes/fiber", "lower", 1.15, park_memory),
     Row("million_fibers", "bytes/fiber", "lower", 4608, million_fibers("bytes", 1)),
     Row("million_fibers_spawn", "us/fiber", "lower", 4, million_fibers("spawn_ns", 1000)),

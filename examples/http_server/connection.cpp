@@ -128,7 +128,7 @@ bool connection::answer(exchange& work, const request& asked) {
         add(work, asked, stays, HTTP_STATUS_OK, status_page());
     } else if (const http_status status = decode_target(asked.target, work.path); status != HTTP_STATUS_OK) {
         add(work, asked, stays, status, error_page(status));
-    } else if (!answer_file(work, asked, stays, shared_.files.find(work.path, shared_.now.number()))) {
+    } else if (!answer_file(work, asked, stays)) {
         return false;
     }
     // Decided before the answer was sent, because that is what the answer has said.
@@ -137,15 +137,27 @@ bool connection::answer(exchange& work, const request& asked) {
     return stays;
 }
 
-bool connection::answer_file(exchange& work, const request& asked, bool stays, stored found) {
-    if (is_unchanged(found.what, asked)) {
-        add(work, asked, stays, HTTP_STATUS_NOT_MODIFIED, found.what.unchanged);
+bool connection::answer_file(exchange& work, const request& asked, bool stays) {
+    const std::time_t second = shared_.now.number();
+    if (const document* fresh = shared_.files.find_fresh(work.path, second)) {
+        (void)add_document(work, asked, stays, HTTP_STATUS_OK, *fresh);
         return true;
     }
-    add(work, asked, stays, found.status, found.what.text);
-    if (!found.file || asked.method == HTTP_HEAD)
+    const stored found = shared_.files.find(work.path, second);
+    if (!add_document(work, asked, stays, found.status, found.what) || !found.file || asked.method == HTTP_HEAD)
         return true;
     return work.answers.send(stream_, shared_.now) && send_file(found.file.get(), found.file_size);
+}
+
+/// False: the client has it already, and is told so.
+bool connection::add_document(exchange& work, const request& asked, bool stays, http_status status,
+                              const document& what) {
+    if (is_unchanged(what, asked)) {
+        add(work, asked, stays, HTTP_STATUS_NOT_MODIFIED, what.unchanged);
+        return false;
+    }
+    add(work, asked, stays, status, what.text);
+    return true;
 }
 
 void connection::add(exchange& work, const request& asked, bool stays, http_status status,

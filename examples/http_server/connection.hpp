@@ -39,7 +39,9 @@ private:
     // The bool says whether the connection goes on.
     [[nodiscard]] bool answer_requests(exchange& work, std::string_view received);
     [[nodiscard]] bool answer(exchange& work, const request& asked);
-    [[nodiscard]] bool answer_file(exchange& work, const request& asked, bool stays, stored found);
+    [[nodiscard]] bool answer_file(exchange& work, const request& asked, bool stays);
+    [[nodiscard]] bool add_document(exchange& work, const request& asked, bool stays, http_status status,
+                                    const document& what);
     [[nodiscard]] bool refuse(exchange& work, http_status status, bool with_body = true);
     [[nodiscard]] bool send_file(int file, std::uint64_t size);
     void add(exchange& work, const request& asked, bool stays, http_status status, const content_pointer& text);

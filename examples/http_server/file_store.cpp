@@ -79,10 +79,8 @@ file_store::file_store(const std::string& root) : root_(::open(root.c_str(), O_R
 }
 
 stored file_store::find(const target_path& path, std::time_t second) {
-    const auto found = cache_.find(path.path);
-    // "name/" is a directory or nothing, and directories are not kept.
-    if (found != cache_.end() && !path.is_directory && found->second.looked_at == second)
-        return {.what = found->second.value};
+    if (const document* fresh = find_fresh(path, second))
+        return {.what = *fresh};
     try {
         return load(path, second);
     } catch (const std::system_error& error) {
@@ -118,7 +116,7 @@ stored file_store::load_directory(const std::string& path, int directory, std::t
 stored file_store::load_file(const std::string& path, file_handle file, const struct stat& found, std::time_t second) {
     const auto size = static_cast<std::uint64_t>(found.st_size);
     if (const auto kept = cache_.find(path); kept != cache_.end()) {
-        if (is_same_file(kept->second.identity, found)) {
+        if (!kept->second.was_young && is_same_file(kept->second.identity, found)) {
             kept->second.looked_at = second;
             return {.what = kept->second.value};
         }
@@ -145,7 +143,9 @@ void file_store::keep(const std::string& path, const document& value, const stru
         cache_.clear();
         cached_bytes_ = 0;
     }
-    if (cache_.try_emplace(path, entry{value, identity, second}).second)
+    // Of the time of the last change to the content or to what is known of it; nobody can set that one.
+    const bool is_young = identity.st_ctim.tv_sec > second - 2;
+    if (cache_.try_emplace(path, entry{value, identity, second, is_young}).second)
         cached_bytes_ += size;
 }
 

@@ -34,15 +34,28 @@ struct stored {
 /// The files below the document root.
 ///
 /// Files of at most 64 KiB are kept in memory, ready to send, 32 MiB altogether; the cache is emptied when it is
-/// full, and the files in use are back after one request each. A kept file is looked at again (opened, its time
-/// and size compared) at most once a second: a change is seen after a second at the latest. Larger files are
-/// opened for each request.
+/// full, and the files in use are back after one request each. Larger files are opened for each request.
+///
+/// A kept file is good for the second in which it was looked at. After that, the next request opens it again, by its path:
+/// it may be another file by now, or one that must not be read any more. If it is the same, with the same times and size,
+/// what is in memory is its content. So a change is seen after a second at the latest. The exception are files that had
+/// changed less than two seconds before they were read: the clock of a file system ticks every few milliseconds, and a
+/// second change within the tick would leave no trace. Those are read again.
 ///
 /// Reading blocks the loop for as long as the disk takes; files in the page cache take microseconds.
 class file_store {
 public:
     /// Throws std::system_error that names `root`, if that is not a directory one may read.
     explicit file_store(const std::string& root);
+
+    /// The file at `path`, if it is kept and has been looked at in this `second`; null: ask find(). Good until that is
+    /// called.
+    [[nodiscard]] const document* find_fresh(const target_path& path, std::time_t second) const noexcept {
+        const auto found = cache_.find(path.path);
+        // "name/" is a directory or nothing, and directories are not kept.
+        const bool is_fresh = found != cache_.end() && found->second.looked_at == second && !path.is_directory;
+        return is_fresh ? &found->second.value : nullptr;
+    }
 
     /// What to answer for `path`. `second` is the current time. May suspend: never. Throws std::bad_alloc.
     [[nodiscard]] stored find(const target_path& path, std::time_t second);
@@ -52,6 +65,7 @@ private:
         document value;
         struct stat identity;
         std::time_t looked_at;
+        bool was_young; // when it was read
     };
     struct hash : std::hash<std::string_view> {
         using is_transparent = void;

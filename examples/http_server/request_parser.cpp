@@ -15,8 +15,9 @@ bool is_token_character(char c) noexcept {
     return (byte < 0x80 && std::isalnum(byte)) || (c != '\0' && others.find(c) != std::string_view::npos);
 }
 
+/// Of names of fields: for all that they may consist of, the bit is what makes a letter a small one.
 bool equal_ignoring_case(std::string_view text, std::string_view lower_case) noexcept {
-    return std::ranges::equal(text, lower_case, [](unsigned char a, unsigned char b) { return std::tolower(a) == b; });
+    return std::ranges::equal(text, lower_case, [](char a, char b) { return (a | 0x20) == b; });
 }
 
 request_parser& self(http_parser* parser) noexcept {

@@ -123,23 +123,19 @@ void descriptor_table::on_event(struct ev_loop* events, ev_io* watcher, int what
         return;
     }
     auto& side = *reinterpret_cast<descriptor_side*>(watcher);
-    if (!side.waiting.empty()) [[likely]]
-        __builtin_prefetch(&side.waiting.front());
+    if (side.has_waiters()) [[likely]]
+        side.fetch_waiter();
     table.ready_[table.ready_count_++] = &side;
     if (table.ready_count_ == table.ready_.size())
         table.call_ready();
 }
 
 void descriptor_table::call_ready() noexcept {
-    constexpr std::size_t ahead = 6;
     if (ready_count_ == 0)
         return;
     loop& here = *loop::current();
-    for (std::size_t i = 0; i < ready_count_; ++i) {
-        if (i + ahead < ready_count_ && !ready_[i + ahead]->waiting.empty())
-            __builtin_prefetch(&ready_[i + ahead]->waiting.front().owner->waiting, 1);
+    for (std::size_t i = 0; i < ready_count_; ++i)
         call(*ready_[i], here);
-    }
     ready_count_ = 0;
 }
 

@@ -23,7 +23,7 @@
 ///    call nobody: it is on its way, and it will take what is there. Events are collected during ev_run() and looked at
 ///    right after, so that their fibers' memory is fetched in the meantime: 5 % of the CPU at 1,000 busy connections.
 ///  - A fiber that was called and leaves, when there may be more, calls the next: saves a poll for each.
-///  - A fiber that was called and finds nothing goes before all others (`returned`); a newcomer that finds somebody waiting
+///  - A fiber that was called and finds nothing goes before all others again; a newcomer that finds somebody waiting
 ///    queues without trying. So waiters are served in the order in which they came.
 ///  - A waiter that a timer or a cancellation claimed is still listed until it runs. Whoever comes across it takes it out
 ///    and calls the next.

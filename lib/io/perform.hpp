@@ -99,7 +99,7 @@ template <class Work>
 
         wait_record record{work.way == direction::read ? wait_kind::readable : wait_kind::writable,
                            reinterpret_cast<const void*>(static_cast<std::intptr_t>(number))};
-        slot.enter(record, work.way, returned);
+        slot.enter(record, work.way, returned, here);
         if (until > deadline::passed()) [[likely]]
             table.watch(slot, side);
         const wake_reason reason = here.wait(record, until);

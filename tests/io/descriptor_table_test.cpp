@@ -260,6 +260,38 @@ TEST_F(table, a_called_fiber_does_not_read_from_the_next_file_of_that_number) {
         });
 }
 
+// Called, but something else has taken the data before the fiber runs: it goes before those who came later, as often as
+// that happens.
+TEST_F(table, who_was_called_in_vain_stays_the_first) {
+    for (const bool owned : {false, true})
+        coir::run([owned] {
+            ends made = make_sockets();
+            const int number = made.read.get();
+            std::optional<io::descriptor> owner;
+            if (owned)
+                owner.emplace(made.read.take());
+            std::string order;
+            std::vector<fiber<void>> readers;
+            for (const char name : {'a', 'b', 'c'})
+                readers.push_back(spawn([&, name] {
+                    std::array<std::byte, 1> byte{};
+                    EXPECT_EQ(io::read_some(number, byte, 5s), 1U);
+                    order += name;
+                }));
+            this_fiber::yield();
+            for (int i = 0; i < 2; ++i) {
+                ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
+                loop::current()->driver().run_once(detail::without_waiting); // a is called
+                ASSERT_EQ(::read(number, buffer.data(), 1), 1);
+                this_fiber::yield(); // and finds nothing
+            }
+            ASSERT_EQ(::write(made.write.get(), "xyz", 3), 3);
+            for (auto& reader : readers)
+                reader.join();
+            EXPECT_EQ(order, "abc");
+        });
+}
+
 // A poll between the call and the moment the fiber runs reports the data once more: no reason to unregister.
 TEST_F(table, a_called_fiber_keeps_its_registration) {
     coir::run([] {

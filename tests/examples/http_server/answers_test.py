@@ -189,6 +189,17 @@ class Answers(server_process.ServerTest):
             self.assertEqual(client.answer().fields["connection"], "close")
             self.assertTrue(client.is_closed())
 
+    def test_pipelining_of_copied_and_of_referred_contents(self):
+        # Contents up to 2 KiB are copied into what is sent, larger ones are not: each kind after each, more than fit.
+        sizes = [size for middle in range(1800, 2200, 20) for size in (middle, 3, 5, 3000, 4000)] + [1000] * 100
+        for size in set(sizes):
+            (self.root / f"{size}.part").write_bytes(self.large[size:2 * size])
+        requests = b"".join(b"GET /%d.part HTTP/1.1\r\nHost: test\r\n\r\n" % size for size in sizes)
+        with self.server.connect() as client:
+            client.send(requests)
+            for size in sizes:
+                self.assertEqual(client.answer().body, self.large[size:2 * size])
+
     def test_requests_in_pieces(self):
         request = (b"GET /sma%6cl.bin HTTP/1.1\r\nHost: test\r\n"
                    b"If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n")
