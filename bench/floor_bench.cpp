@@ -28,7 +28,7 @@ void go_back_for_ever() {
 
 void switch_bare(benchmark::State& state) {
     // As after a call: 8 bytes off the multiple of 16.
-    inside = {inside_stack.data() + inside_stack.size() - 8, go_back_for_ever};
+    inside = {inside_stack.data() + inside_stack.size() - 8, go_back_for_ever, nullptr};
     while (state.KeepRunningBatch(batch))
         for (int i = 0; i < batch; ++i)
             bare_switch(outside, inside);

@@ -33,8 +33,9 @@ std::byte* block_pool::map() {
         return memory;
     ::munmap(memory, chunk_bytes);
     memory = map_bytes(2 * chunk_bytes);
-    const std::size_t below = chunk_bytes - excess(memory);
-    ::munmap(memory, below);
+    const std::size_t below = (chunk_bytes - excess(memory)) % chunk_bytes;
+    if (below != 0) // unmapping nothing is an error, and would show in the running fiber's errno
+        ::munmap(memory, below);
     ::munmap(memory + below + chunk_bytes, chunk_bytes - below);
     return memory + below;
 }

@@ -57,9 +57,8 @@ void descriptor_table::forget_waiters() noexcept {
             slot.entered = 0;
             for (descriptor_side* side : {&slot.read, &slot.write}) {
                 side->called = 0;
-                for (intrusive_list<wait_record>* list : {&side->waiting, &side->returned})
-                    while (!list->empty())
-                        list->pop_front();
+                while (!side->waiting.empty())
+                    side->waiting.pop_front();
             }
         }
     }

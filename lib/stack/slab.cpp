@@ -15,7 +15,9 @@ std::byte* map(std::size_t bytes) {
     if (memory == MAP_FAILED)
         throw std::system_error(errno, std::generic_category());
     // MAP_STACK alone means this only since Linux 6.7. EINVAL: a kernel without huge pages.
+    const int errno_before = errno; // the running fiber's
     ::madvise(memory, bytes, MADV_NOHUGEPAGE);
+    errno = errno_before;
     return static_cast<std::byte*>(memory);
 }
 
