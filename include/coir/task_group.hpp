@@ -57,7 +57,7 @@ struct COIR_EXPORT task_group {
     template <class Function, class... Arguments>
         requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
     void spawn(const fiber_options& options, Function&& function, Arguments&&... arguments) {
-        detail::await_place(state, max_concurrent);
+        const detail::group_place place{state, max_concurrent};
         detail::spawn_member(state, options,
                              detail::bind(std::forward<Function>(function), std::forward<Arguments>(arguments)...));
     }

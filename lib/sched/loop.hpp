@@ -76,7 +76,7 @@ public:
     /// Suspends the running fiber until a source claims `record`, and says which. The caller has entered the record
     /// where its sources look. When wait() returns the record is in none of them.
     ///
-    /// Without suspending: `cancelled` if the fiber is cancelled already, `timed_out` if `until` is deadline::passed().
+    /// Without waiting: `cancelled` if the fiber is cancelled already, `timed_out` if `until` is deadline::passed().
     [[gnu::always_inline]] wake_reason wait(wait_record& record, deadline until) {
         park(record, until);
         return end_wait(record);
@@ -126,6 +126,10 @@ public:
             yield();
     }
 
+    /// A blocking call fails at its beginning, since the running fiber is cancelled. One that calls again and again
+    /// nevertheless does not keep the thread to itself, so that the shutdown deadline can pass. May suspend.
+    void refuse() noexcept;
+
     /// Sees to it that `scope`, which has no timer yet, is cancelled at `until`.
     void arm(scope_state& scope, deadline until);
     void disarm(scope_state& scope) noexcept;
@@ -153,7 +157,7 @@ private:
     void poll();
     void sleep_until(loop_time until);
     void fire_timers(loop_time now) noexcept;
-    void cancel_all() noexcept;
+    void cancel_all(bool members) noexcept;
     [[nodiscard]] bool is_deadlocked() noexcept;
     void report_fibers(std::string_view heading) noexcept;
 
@@ -231,7 +235,7 @@ inline void loop::park(wait_record& record, deadline until) {
     record.owner = &self;
     if (self.cancel_requested && cancellation_due(self)) [[unlikely]] {
         record.reason.store(wake_reason::cancelled, std::memory_order_relaxed);
-        return;
+        return refuse();
     }
     if (!until.is_never()) {
         if (until <= deadline::passed()) {

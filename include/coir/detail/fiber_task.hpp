@@ -32,16 +32,19 @@ template <> struct fiber_result<void> : fiber_base {
     void take() {}
 };
 
+/// Destroys a function as soon as it has ended, in whatever way.
+template <class Work> struct destroy_at_end {
+    std::optional<Work>& work;
+    ~destroy_at_end() { work.reset(); }
+};
+
 /// The whole fiber: result, and what it does. The latter is destroyed on the fiber's own stack, as soon as it has ended.
 template <class T, class Work> struct fiber_task final : fiber_result<T> {
     template <class... Arguments>
     explicit fiber_task(Arguments&&... arguments) : work(std::in_place, std::forward<Arguments>(arguments)...) {}
 
     void call() override {
-        struct destroy_at_end {
-            std::optional<Work>& work;
-            ~destroy_at_end() { work.reset(); }
-        } const at_end{work};
+        const destroy_at_end<Work> at_end{work};
         this->keep_result_of(std::move(*work));
     }
 

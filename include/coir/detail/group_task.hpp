@@ -6,6 +6,7 @@
 #include <coir/fiber.hpp>
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -20,28 +21,26 @@ public:
     group_task(task_group_state& group, Value&& work) : group_(group), work_(std::forward<Value>(work)) {}
 
     ~group_task() {
-        if (fiber) // a member that was never called: the fiber did not get a stack
-            leave(fiber->failure);
+        if (!fiber)
+            return;
+        work_.reset(); // was never called: the fiber did not get a stack
+        remove_member(group_, *this, fiber->failure);
     }
 
     void operator()() {
         std::exception_ptr failure;
         try {
+            // Destroyed while an exception unwinds the stack, as local variables are: its destructor may block.
+            const destroy_at_end<Work> at_end{work_};
             std::invoke(std::move(*work_));
         } catch (const cancelled&) { // is no failure
         } catch (...) {
             failure = std::current_exception();
         }
-        leave(std::move(failure));
+        remove_member(group_, *this, failure);
     }
 
 private:
-    void leave(std::exception_ptr failure) noexcept {
-        work_.reset();
-        fiber = nullptr;
-        remove_member(group_, *this, std::move(failure));
-    }
-
     task_group_state& group_;
     std::optional<Work> work_;
 };
