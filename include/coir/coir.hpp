@@ -13,6 +13,7 @@
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
 #include <coir/io.hpp>
+#include <coir/offload.hpp>
 #include <coir/run.hpp>
 #include <coir/stack_size.hpp>
 #include <coir/task_group.hpp>
