@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 /// \file
 /// Which fibers are cancelled: a tree of scopes, and one flag that the hot paths look at.
@@ -47,7 +48,10 @@ public:
         for (scope_state* scope = fiber.scope; scope && scope->fiber == &fiber; scope = scope->outer) {
             if (!scope->group)
                 continue;
-            scope->reached = is_reached(fiber, scope);
+            // Members know nothing more of what is around them: while a deep tree unwinds, each level does so once.
+            const bool reached = is_reached(fiber, scope);
+            if (std::exchange(scope->reached, reached) == reached)
+                continue;
             scope->group->members.for_each([this](group_member& member) {
                 member.next_to_update = nullptr;
                 *end_ = &member;

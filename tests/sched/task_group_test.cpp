@@ -332,6 +332,7 @@ TEST_F(a_task_group, may_be_nested_thousands_deep) {
         EXPECT_FALSE(coir::try_with_timeout(1s, [&] {
             task_group group;
             group.spawn(chain{deepest});
+            group.join();
         }));
         EXPECT_EQ(driver.elapsed(), 1s);
     });
