@@ -35,7 +35,8 @@ public:
     cancel_scope(const cancel_scope&) = delete;
     cancel_scope& operator=(const cancel_scope&) = delete;
 
-    /// Calls `function()`. True: it has returned. False: this scope was cancelled, and coir::cancelled came out.
+    /// Calls `function()`. True: it has returned. False: this scope was cancelled, and coir::cancelled came out; that is
+    /// the end of the cancellation: blocking calls work again.
     /// Any other exception passes, and so does coir::cancelled when it is (also) meant for something further out.
     template <class Function> bool run(Function&& function) {
         try {
@@ -44,15 +45,17 @@ public:
         } catch (const cancelled&) {
             if (!is_cause())
                 throw;
-            return false;
         }
+        detail::end_cancellation(state_);
+        has_ended_one_ = true;
+        return false;
     }
 
     /// Cancels everything that is inside. Returns at once; the second time does nothing.
     void cancel() noexcept { detail::cancel_scope_state(state_); }
 
     /// It was cancelled, or its deadline has passed while a fiber inside was waiting or running.
-    [[nodiscard]] bool cancel_called() const noexcept { return state_.cancelled; }
+    [[nodiscard]] bool cancel_called() const noexcept { return state_.cancelled || has_ended_one_; }
 
     /// In a handler of coir::cancelled around code in this scope: it is this scope that has been cancelled, and nothing
     /// further out. If not, throw it on.
@@ -70,6 +73,7 @@ protected:
 
 private:
     detail::scope_state state_;
+    bool has_ended_one_ = false; // run()
 };
 
 /// A scope that cancellation from further out does not reach: for what must be finished in an orderly way, like telling a

@@ -15,6 +15,7 @@
 #include <coir/fiber_local.hpp>
 #include <coir/generator.hpp>
 #include <coir/io.hpp>
+#include <coir/offload.hpp>
 #include <coir/overflow_report.hpp>
 #include <coir/run.hpp>
 #include <coir/spawn_site.hpp>

@@ -142,10 +142,12 @@ template <class Function>
 auto spawn(const fiber_options& options, Function&& function) -> fiber<std::invoke_result_t<std::decay_t<Function>>> {
     using result = std::invoke_result_t<std::decay_t<Function>>;
     using task = detail::fiber_task<result, std::decay_t<Function>>;
-    auto fresh = std::make_unique<task>(std::forward<Function>(function));
+    auto* const made = new task(std::forward<Function>(function));
+    std::unique_ptr<detail::fiber_base> fresh{made};
     fresh->site = options.site;
     detail::spawn_fiber(*fresh, {options.name, options.stack_size});
-    return fiber<result>{fresh.release()};
+    static_cast<void>(fresh.release());
+    return fiber<result>{made};
 }
 
 namespace detail {

@@ -47,17 +47,23 @@ struct COIR_EXPORT task_group {
 
     /// Starts a member that calls `function(arguments...)`, as coir::spawn() does. Waits while there are max_concurrent
     /// others. Throws what spawn() throws, coir::cancelled, and the group's failure.
-    template <class Function, class... Arguments>
-        requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
-    void spawn(Function&& function, Arguments&&... arguments) {
-        spawn(fiber_options{}, std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+    template <class Function>
+        requires(std::invocable<std::decay_t<Function>>)
+    void spawn(Function&& function, spawn_site site = spawn_site::current()) {
+        spawn(fiber_options{.site = site}, std::forward<Function>(function));
+    }
+    template <class Function, class First, class... Arguments>
+        requires(std::invocable<std::decay_t<Function>, std::decay_t<First>, std::decay_t<Arguments>...>)
+    void spawn(Function&& function, First&& first, Arguments&&... arguments) {
+        spawn(fiber_options{}, std::forward<Function>(function), std::forward<First>(first),
+              std::forward<Arguments>(arguments)...);
     }
 
     /// As above, with a name or another stack size.
     template <class Function, class... Arguments>
         requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
     void spawn(const fiber_options& options, Function&& function, Arguments&&... arguments) {
-        detail::await_place(state, max_concurrent);
+        const detail::group_place place{state, max_concurrent};
         detail::spawn_member(state, options,
                              detail::bind(std::forward<Function>(function), std::forward<Arguments>(arguments)...));
     }

@@ -27,8 +27,10 @@ inline constexpr unsigned calls_per_look_at_clock = 64;
 /// Inlined into the public functions: a frame less to return through after the switch.
 template <class Work>
 [[gnu::always_inline]] inline outcome perform(loop& here, int number, Work& work, deadline until) noexcept {
-    if (here.running().cancel_requested && cancellation_due(here.running())) [[unlikely]]
+    if (here.running().cancel_requested && cancellation_due(here.running())) [[unlikely]] {
+        here.refuse();
         return {0, was_cancelled};
+    }
     if (work.is_empty()) [[unlikely]]
         return {};
     descriptor_table& table = descriptors_of(here);

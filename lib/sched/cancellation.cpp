@@ -4,66 +4,120 @@
 #include "base/throw_cancelled.hpp"
 #include "sched/describe.hpp"
 #include "sched/loop.hpp"
+#include "sched/task_group.hpp"
+
+#include <coir/detail/task_group_state.hpp>
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 /// \file
 /// Which fibers are cancelled: a tree of scopes, and one flag that the hot paths look at.
 ///
 /// A fiber is in a chain of scopes, innermost first (scope_state::outer), and then in its function as a whole (cancel_called).
 /// Of a member of a task group the chain goes on with the scope of that group, which is in the chain of the fiber that
-/// opened the group; and so on. Cancellation comes from further out, and stops at a scope that shields. Whether it reaches a fiber is worked
-/// out when something changes, for the fiber and all that are in its groups, and kept in `cancel_requested`; that is
-/// all that blocking calls look at.
+/// opened the group; and so on. Cancellation comes from further out, and stops at a scope that shields. Whether it
+/// reaches a fiber is worked out when something changes, for the fiber and all that are in its groups, and kept in
+/// `cancel_requested`; that is all that blocking calls look at.
+///
+/// A group's scope keeps for its members whether cancellation reaches them (`reached`). So nobody has to look further out than
+/// to the next group: what surrounds a group changes by being cancelled only, since scopes are left in reverse order, and
+/// a cancellation passes on its way in through all the groups in between.
 namespace coir::detail {
 namespace {
 
 // Cancellation reaches the place in `fiber` around which `scope` is the next.
-bool is_reached(const fiber_base* fiber, const scope_state* scope) noexcept {
-    for (;; scope = scope->outer) {
-        if (!scope || scope->fiber != fiber) { // on the way out, the function of `fiber` is passed here
-            if (fiber->cancel_called)
-                return true;
-            if (!scope)
-                return false;
-            fiber = scope->fiber;
-        }
+bool is_reached(const fiber_base& fiber, const scope_state* scope) noexcept {
+    for (; scope && scope->fiber == &fiber; scope = scope->outer) {
         if (scope->cancelled)
             return true;
         if (scope->shields)
             return false;
     }
+    return fiber.cancel_called || (scope && scope->reached); // of which it is a member
 }
 
-// Something has changed for `fiber`, and so perhaps for those in its groups. As deep as groups are nested.
+// Fibers for which something has changed, in the order of update(). They are linked through their memberships: trees of
+// groups may be deeper than a stack is.
+class spreading {
+public:
+    // `fiber` itself; those in its groups have still to come.
+    void update(fiber_base& fiber) noexcept {
+        update_cancellation(fiber);
+        for (scope_state* scope = fiber.scope; scope && scope->fiber == &fiber; scope = scope->outer) {
+            if (!scope->group)
+                continue;
+            // Members know nothing more of what is around them: while a deep tree unwinds, each level does so once.
+            const bool reached = is_reached(fiber, scope);
+            if (std::exchange(scope->reached, reached) == reached)
+                continue;
+            scope->group->members.for_each([this](group_member& member) {
+                member.next_to_update = nullptr;
+                *end_ = &member;
+                end_ = &member.next_to_update;
+            });
+        }
+    }
+
+    fiber_base* next() noexcept {
+        if (!first_)
+            return nullptr;
+        fiber_base* fiber = first_->fiber;
+        first_ = first_->next_to_update;
+        if (!first_)
+            end_ = &first_;
+        return fiber;
+    }
+
+private:
+    group_member* first_ = nullptr;
+    group_member** end_ = &first_;
+};
+
+// Something has changed for `fiber`, and so perhaps for those in its groups.
 void update_all(fiber_base& fiber) noexcept {
-    update_cancellation(fiber);
-    for (scope_state* scope = fiber.scope; scope && scope->fiber == &fiber; scope = scope->outer)
-        if (scope->members)
-            scope->members->for_each([](group_member& member) { update_all(*member.fiber); });
+    spreading change;
+    for (fiber_base* each = &fiber; each; each = change.next())
+        change.update(*each);
 }
 
-// The scope of a task group of the running fiber whose failure is why its calls fail.
-scope_state* find_failed_group(const fiber_base& running) noexcept {
+// The task group of the running fiber whose failure is why its calls fail.
+task_group_state* find_failed_group(const fiber_base& running) noexcept {
     for (scope_state* scope = running.scope; scope && scope->fiber == &running && !scope->shields; scope = scope->outer)
-        if (scope->cancelled && scope->failure && is_cause_of_cancellation(*scope))
-            return scope;
+        if (scope->group && !scope->group->failures.empty() && is_cause_of_cancellation(*scope))
+            return scope->group;
     return nullptr;
 }
 
-bool is_handling_an_exception() noexcept {
-    return thread_exceptions().caught_exceptions != nullptr;
+// That a fiber goes on after what a blocking call has thrown is said once. In a handler, it may still be passed on.
+void report_if_swallowed(fiber_base& running, const char* what, const char* operation) {
+    if (running.swallow_reported || thread_exceptions().caught_exceptions)
+        return;
+    running.swallow_reported = true;
+    report(describe(running) + " has not passed on " + what +
+           " (is there a catch (...) without throw?), and now calls " + operation);
+}
+
+// A scope that was cancelled is so no more. What was thrown for it is not expected further out.
+void forget_thrown(fiber_base& fiber) noexcept {
+    if (!fiber.cancel_requested)
+        fiber.cancel_thrown = false;
 }
 
 } // namespace
 
+bool is_group_member(const fiber_base& fiber) noexcept {
+    const scope_state* scope = fiber.scope;
+    while (scope && scope->fiber == &fiber)
+        scope = scope->outer;
+    return scope != nullptr;
+}
+
 void update_cancellation(fiber_base& fiber) noexcept {
-    fiber.cancel_requested = is_reached(&fiber, fiber.scope);
-    if (!fiber.cancel_requested)
-        fiber.cancel_thrown = false;
+    fiber.cancel_requested = is_reached(fiber, fiber.scope);
     // As cancellation_due(), of a fiber that is not running: its exceptions are in its control block.
-    else if (fiber.waiting && (fiber.is_plain || fiber.uncaught_exceptions == 0))
+    if (fiber.cancel_requested && fiber.waiting && (fiber.is_plain || fiber.uncaught_exceptions == 0))
         fiber.owner->wake(*fiber.waiting, wake_reason::cancelled);
 }
 
@@ -75,18 +129,12 @@ void cancel(fiber_base& fiber) noexcept {
 }
 
 void throw_cancelled(fiber_base& running, const char* operation) {
-    if (scope_state* group = find_failed_group(running)) {
-        group->failure_thrown = true;
-        std::rethrow_exception(*group->failure);
-    }
-    // In a handler, the last one may still be passed on.
-    if (running.cancel_thrown && !running.swallow_reported && !is_handling_an_exception()) {
-        running.swallow_reported = true;
-        report(describe(running) +
-               " was cancelled, has not passed on coir::cancelled (is there a catch (...) without throw?), " +
-               "and now calls " + operation);
-    }
+    task_group_state* failed = find_failed_group(running);
+    if (running.cancel_thrown)
+        report_if_swallowed(running, failed ? "the failure of its task group" : "coir::cancelled", operation);
     running.cancel_thrown = true;
+    if (failed)
+        throw_failure(*failed);
     throw_cancelled();
 }
 
@@ -100,7 +148,8 @@ void enter_scope(scope_state& scope, deadline until) {
         here.arm(scope, until);
     scope.outer = running.scope;
     running.scope = &scope;
-    update_cancellation(running);
+    if (scope.cancelled || scope.shields) // otherwise nothing changes, however many there are around it
+        update_cancellation(running);
 }
 
 cancellation_pause::cancellation_pause() noexcept {
@@ -126,7 +175,10 @@ void leave_scope(scope_state& scope) noexcept {
     if (scope.timer_index != timer::no_timer)
         fiber.owner->disarm(scope);
     fiber.scope = scope.outer;
-    update_cancellation(fiber);
+    if (scope.cancelled || scope.shields)
+        update_cancellation(fiber);
+    if (scope.cancelled)
+        forget_thrown(fiber);
 }
 
 void cancel_scope_state(scope_state& scope) noexcept {
@@ -134,6 +186,12 @@ void cancel_scope_state(scope_state& scope) noexcept {
         return;
     scope.cancelled = true;
     update_all(*scope.fiber);
+}
+
+void end_cancellation(scope_state& scope) noexcept {
+    scope.cancelled = false;
+    update_all(*scope.fiber);
+    forget_thrown(*scope.fiber);
 }
 
 void set_scope_deadline(scope_state& scope, deadline until) {
@@ -147,7 +205,7 @@ void set_scope_deadline(scope_state& scope, deadline until) {
 }
 
 bool is_cause_of_cancellation(const scope_state& scope) noexcept {
-    return scope.cancelled && (scope.shields || !is_reached(scope.fiber, scope.outer));
+    return scope.cancelled && (scope.shields || !is_reached(*scope.fiber, scope.outer));
 }
 
 } // namespace coir::detail

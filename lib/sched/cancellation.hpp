@@ -15,6 +15,9 @@ namespace coir::detail {
 /// Cancels `fiber` as a whole.
 void cancel(fiber_base& fiber) noexcept;
 
+/// Of a task group: so it is cancelled with the fiber that opened the group.
+[[nodiscard]] bool is_group_member(const fiber_base& fiber) noexcept;
+
 /// `fiber` has changed its place in the tree of scopes.
 void update_cancellation(fiber_base& fiber) noexcept;
 

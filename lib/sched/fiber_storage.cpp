@@ -2,28 +2,43 @@
 
 #include "sched/loop.hpp"
 
+#include <coir/detail/scope_state.hpp>
+
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <utility>
 
 namespace coir {
 namespace detail {
 namespace {
 
-/// A thread's own, for code that runs in no fiber.
-struct thread_storage : fiber_storage {
-    ~thread_storage() {
-        while (!locals.empty()) {
-            const local last = locals.back();
-            locals.pop_back();
-            last.destroy(last.value);
-        }
+// Newest first; those that a destructor makes as well.
+void destroy_values(fiber_storage& storage) noexcept {
+    while (!storage.locals.empty()) {
+        const fiber_storage::local last = storage.locals.back();
+        storage.locals.pop_back();
+        last.destroy(last.value);
+    }
+}
+
+// A thread's own, for code that runs in no fiber. After the thread's destructors have taken it away, destructors of static
+// variables may still make a new one, which then stays (hazard G9).
+constinit thread_local fiber_storage* thread_storage = nullptr;
+
+struct thread_storage_owner {
+    ~thread_storage_owner() {
+        destroy_values(*thread_storage);
+        delete std::exchange(thread_storage, nullptr);
     }
 };
 
 fiber_storage& of_thread() {
-    static thread_local thread_storage storage;
-    return storage;
+    if (!thread_storage) {
+        thread_storage = new fiber_storage;
+        static thread_local const thread_storage_owner owner;
+    }
+    return *thread_storage;
 }
 
 fiber_base* running_fiber() noexcept {
@@ -33,7 +48,7 @@ fiber_base* running_fiber() noexcept {
 
 fiber_storage* find_storage() noexcept {
     const fiber_base* running = running_fiber();
-    return running ? running->storage.get() : &of_thread();
+    return running ? running->storage.get() : thread_storage;
 }
 
 fiber_storage& storage_of(fiber_base& fiber) {
@@ -78,12 +93,8 @@ void* local_value(storage_key key, const local_value_factory& factory) {
 }
 
 void destroy_locals(fiber_base& running) noexcept {
-    auto& locals = running.storage->locals;
-    while (!locals.empty()) {
-        const fiber_storage::local last = locals.back();
-        locals.pop_back();
-        last.destroy(last.value);
-    }
+    const cancellation_pause in_peace; // destructors may block; they must not throw
+    destroy_values(*running.storage);
 }
 
 const void* find_context_value(storage_key key) noexcept {
@@ -121,8 +132,18 @@ void inherit_context(fiber_base& fiber) {
         storage_of(fiber).context = storage->context;
 }
 
-void set_current_exception_group(exception_group failures) {
-    obtain_storage().failures = std::move(failures);
+void set_current_exception_group(exception_group failures) noexcept {
+    try {
+        obtain_storage().failures = std::move(failures);
+    } catch (const std::bad_alloc&) { // what is thrown stands without them
+    }
+}
+
+exception_group find_exception_group(const std::exception_ptr& first) noexcept {
+    const fiber_storage* storage = find_storage();
+    if (!storage || storage->failures.empty() || storage->failures.front() != first)
+        return {};
+    return storage->failures;
 }
 
 void take_over_exception_group(fiber_base& ended) {
@@ -137,10 +158,7 @@ exception_group::exception_group(std::vector<std::exception_ptr> failures)
                                  : std::make_shared<const std::vector<std::exception_ptr>>(std::move(failures))) {}
 
 exception_group exception_group::current() noexcept {
-    const detail::fiber_storage* storage = detail::find_storage();
-    if (!storage || storage->failures.empty() || storage->failures.front() != std::current_exception())
-        return {};
-    return storage->failures;
+    return detail::find_exception_group(std::current_exception());
 }
 
 } // namespace coir

@@ -4,6 +4,7 @@
 #include <coir/detail/local_storage.hpp>
 #include <coir/exception_group.hpp>
 
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -33,8 +34,12 @@ void inherit_context(fiber_base& fiber);
 /// Destroys the running fiber's values of fiber_locals; those that destructors make as well.
 void destroy_locals(fiber_base& running) noexcept;
 
-/// What exception_group::current() returns in the running fiber, or the thread outside of one.
-void set_current_exception_group(exception_group failures);
+/// What exception_group::current() returns in a handler for the first of `failures`, in the running fiber, or in the thread
+/// outside of one. Nothing happens when there is no memory: it is an addition to what is thrown.
+void set_current_exception_group(exception_group failures) noexcept;
+
+/// The failures of the running fiber's last task group, if `first` is the first of them.
+[[nodiscard]] exception_group find_exception_group(const std::exception_ptr& first) noexcept;
 
 /// The failures that belong to the failure of `ended` become the running fiber's.
 void take_over_exception_group(fiber_base& ended);

@@ -1,6 +1,7 @@
 #include "sched/fork.hpp"
 
 #include "sched/loop.hpp"
+#include "sched/task_group.hpp"
 
 #include <coir/cancelled.hpp>
 
@@ -102,6 +103,10 @@ void loop::drop_others() noexcept {
         if (!fiber.has_handle)
             registry().dropped.push_back(fiber);
     });
+    // Nor does it wait for the members of its task groups.
+    for (scope_state* scope = running_ ? running_->scope : nullptr; scope; scope = scope->outer)
+        if (scope->group && scope->fiber == running_)
+            drop_members(*scope->group);
     if (running_)
         main_ = running_;
     round_end_ = ready_.pushed();

@@ -34,6 +34,9 @@ constexpr std::size_t stacks_at_once_busy = 8;
 constexpr std::size_t chunks_at_once = 1;
 constexpr std::size_t spare_chunks = 1;
 
+// Units of a slice that an exception costs, more or less.
+constexpr int switches_per_refusal = 64;
+
 // Ids are handed out to loops in blocks, so that spawning does not contend between threads.
 constexpr std::uint64_t ids_per_block = 1024;
 constinit std::atomic<std::uint64_t> next_block_of_ids{1};
@@ -140,7 +143,7 @@ void loop::park_shared(shared_wait& record, deadline until) noexcept {
     fiber_base& self = *running_;
     // Others see the record already. Who finds here that it has been claimed goes on and parks: it is being delivered.
     if (self.cancel_requested && cancellation_due(self) && claim(record, wake_reason::cancelled)) [[unlikely]]
-        return;
+        return refuse();
     if (!until.is_never()) {
         if (until > deadline::passed())
             timers_.arm(record, until.time().time_since_epoch().count());
@@ -149,6 +152,10 @@ void loop::park_shared(shared_wait& record, deadline until) noexcept {
     }
     self.waiting = &record;
     return switch_to_next(self);
+}
+
+void loop::refuse() noexcept {
+    spend(switches_per_refusal);
 }
 
 bool loop::wake_shared(wait_record& record, wake_reason reason) noexcept {
@@ -181,10 +188,14 @@ void loop::disarm(scope_state& scope) noexcept {
     --armed_scopes_;
 }
 
-void loop::cancel_all() noexcept {
+// Members of task groups are cancelled through those who opened them, who may shield them.
+void loop::cancel_all(bool members) noexcept {
     shutting_down_ = true;
     shutdown_end_ = deadline{shutdown_time_}.time().time_since_epoch().count();
-    fibers_.for_each([](fiber_base& fiber) { cancel(fiber); });
+    fibers_.for_each([members](fiber_base& fiber) {
+        if (members || !is_group_member(fiber))
+            cancel(fiber);
+    });
 }
 
 // The end of a fiber, except for leaving its stack. Frees it if nobody refers to it.
@@ -271,7 +282,7 @@ void loop::drive() {
         if (execution& to = next(); &to != &driving_)
             switch_stacks(exceptions_, driving_, to);
         if (main_->finished && !shutting_down_)
-            cancel_all();
+            cancel_all(false);
     }
 }
 
@@ -305,7 +316,7 @@ void loop::sleep_until(loop_time until) {
     if (until == for_ever && !deadlocked_ && is_deadlocked()) {
         deadlocked_ = true;
         report_fibers("is in a deadlock: nothing can wake it");
-        return cancel_all();
+        return cancel_all(true); // who is shielded waits for what will never come
     }
     sleeping_.store(true, std::memory_order_seq_cst);
     driver_.run_once(inbox_.empty(std::memory_order_seq_cst) ? until : without_waiting);

@@ -81,7 +81,7 @@ public:
     /// Suspends the running fiber until a source claims `record`, and says which. The caller has entered the record
     /// where its sources look. When wait() returns the record is in none of them.
     ///
-    /// Without suspending: `cancelled` if the fiber is cancelled already, `timed_out` if `until` is deadline::passed().
+    /// Without waiting: `cancelled` if the fiber is cancelled already, `timed_out` if `until` is deadline::passed().
     [[gnu::always_inline]] wake_reason wait(wait_record& record, deadline until) {
         park(record, until);
         return end_wait(record);
@@ -131,6 +131,10 @@ public:
             yield();
     }
 
+    /// A blocking call fails at its beginning, since the running fiber is cancelled. One that calls again and again
+    /// nevertheless does not keep the thread to itself, so that the shutdown deadline can pass. May suspend.
+    void refuse() noexcept;
+
     /// Sees to it that `scope`, which has no timer yet, is cancelled at `until`.
     void arm(scope_state& scope, deadline until);
     void disarm(scope_state& scope) noexcept;
@@ -169,7 +173,7 @@ private:
     [[nodiscard]] bool has_memory_to_spare() const noexcept;
     loop_time give_memory_back(loop_time now, std::size_t stacks_at_once) noexcept;
     void fire_timers(loop_time now) noexcept;
-    void cancel_all() noexcept;
+    void cancel_all(bool members) noexcept;
     [[nodiscard]] bool is_deadlocked() noexcept;
     void report_fibers(std::string_view heading) noexcept;
     [[gnu::cold]] static loop* continued_in_child() noexcept;
@@ -255,7 +259,7 @@ inline void loop::park(wait_record& record, deadline until) {
     record.owner = &self;
     if (self.cancel_requested && cancellation_due(self)) [[unlikely]] {
         record.reason.store(wake_reason::cancelled, std::memory_order_relaxed);
-        return;
+        return refuse();
     }
     if (!until.is_never()) {
         if (until <= deadline::passed()) {

@@ -1,11 +1,14 @@
-#include <coir/task_group.hpp>
+#include "sched/task_group.hpp"
 
 #include "base/diagnostic.hpp"
 #include "sched/describe.hpp"
 #include "sched/fiber_storage.hpp"
 #include "sched/loop.hpp"
 
+#include <bit>
 #include <exception>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -19,89 +22,129 @@ wake_reason wait_in(intrusive_list<wait_record>& list, const task_group_state& g
     return loop::current()->wait(record, deadline::never());
 }
 
-void wake_all(intrusive_list<wait_record>& list) noexcept {
-    while (!list.empty())
-        loop::current()->wake(list.pop_front(), wake_reason::notified);
-}
-
 void await_members(task_group_state& group) {
     const cancellation_pause members_are_told;
     while (group.running != 0)
         wait_in(group.waiting_for_end, group);
 }
 
-[[noreturn]] void throw_failure(const task_group_state& group) {
-    set_current_exception_group(exception_group{group.failures});
-    std::rethrow_exception(group.first_failure);
+// A place is promised, not only announced: otherwise one who comes while those who wait are still on their way would be
+// faster, and one who comes often would always be.
+void give_places(task_group_state& group) noexcept {
+    while (!group.waiting_for_place.empty() && group.running + group.promised < group.most)
+        if (loop::current()->wake(group.waiting_for_place.pop_front(), wake_reason::notified))
+            ++group.promised;
 }
 
-// The scope is being left by an exception. If it is the group's own failure, thrown by a blocking call, whoever handles it
-// finds all of them; if it is another, it is none of the group's, and theirs must not disappear.
-void keep_failures(const task_group_state& group) {
-    set_current_exception_group(exception_group{group.failures});
-    if (group.scope.failure_thrown)
-        return;
-    for (const std::exception_ptr& failure : group.failures)
-        report("a member of a task group that " + describe(*group.scope.fiber) +
-               " left by another exception failed: " + describe_failure(failure));
+[[noreturn]] void throw_misuse(const task_group_state& group, const fiber_base& running, const char* operation) {
+    throw std::logic_error(std::string{"coir: "} + operation + " by " + describe(running) + " on a task group of " +
+                           describe(*group.scope.fiber));
+}
+
+// The member's failure, and if a task group inside the member has thrown it, those that this one carries along.
+void keep_failure(task_group_state& group, const std::exception_ptr& failure) noexcept {
+    group.failures.push_back(failure); // has room: see add_member()
+    try {
+        for (const std::exception_ptr& each : find_exception_group(failure))
+            if (each != failure)
+                group.failures.push_back(each);
+    } catch (const std::bad_alloc&) { // the most important one is kept
+    }
+}
+
+// The scope is being left by another exception, or the failures have been thrown already: these must not disappear.
+void report_failures(const task_group_state& group) {
+    for (std::size_t i = group.failures_thrown; i < group.failures.size(); ++i)
+        report("a member of a task group of " + describe(*group.scope.fiber) +
+               " failed, which is thrown nowhere: " + describe_failure(group.failures[i]));
 }
 
 } // namespace
 
 task_group_state::task_group_state() : exceptions_at_start(std::uncaught_exceptions()) {
     enter_scope(scope, deadline::never());
-    scope.members = &members;
+    scope.group = this;
+    scope.reached = scope.fiber->cancel_requested;
 }
 
 task_group_state::~task_group_state() {
     leave_scope(scope);
 }
 
-void await_place(task_group_state& group, std::size_t most) {
-    fiber_base& running = loop::of_running_fiber("task_group::spawn").running();
-    bool may_try = group.waiting_for_place.empty();
-    for (;;) {
-        if (running.cancel_requested && cancellation_due(running))
-            throw_cancelled(running, "task_group::spawn");
-        if (group.running < most && may_try)
-            return;
-        wait_in(group.waiting_for_place, group);
-        may_try = true;
+group_place::group_place(task_group_state& group, std::size_t most) : group_(group) {
+    loop& here = loop::of_running_fiber("task_group::spawn");
+    fiber_base& running = here.running();
+    if (&here != group.scope.fiber->owner)
+        throw_misuse(group, running, "task_group::spawn, in another loop,");
+    if (most == 0)
+        throw std::invalid_argument("coir: a task group with max_concurrent = 0 could never start a member");
+    if (running.cancel_requested && cancellation_due(running)) {
+        here.refuse();
+        throw_cancelled(running, "task_group::spawn");
     }
+    group.most = most;
+    give_places(group); // there may be more now
+    if (group.waiting_for_place.empty() && group.running + group.promised < most)
+        ++group.promised;
+    else if (wait_in(group.waiting_for_place, group) == wake_reason::cancelled)
+        throw_cancelled(running, "task_group::spawn");
+}
+
+group_place::~group_place() {
+    --group_.promised;
+    give_places(group_);
 }
 
 void add_member(task_group_state& group, group_member& member, fiber_base& fiber, const spawn_parameters& parameters) {
-    group.failures.reserve(group.failures.size() + group.running + 1);
+    const std::size_t most_failures = group.failures.size() + group.running + 1;
+    if (group.failures.capacity() < most_failures)
+        group.failures.reserve(std::bit_ceil(most_failures));
     spawn_fiber(fiber, parameters);
     fiber.has_handle = false;
     member.fiber = &fiber;
     group.members.push_back(member);
     ++group.running;
     fiber.scope = &group.scope;
+    fiber.cancel_called = false; // while the loop shuts down, too: it is cancelled if the opener is
     update_cancellation(fiber);
 }
 
-void remove_member(task_group_state& group, group_member& member, std::exception_ptr failure) noexcept {
+void remove_member(task_group_state& group, group_member& member, const std::exception_ptr& failure) noexcept {
+    fiber_base& ended = *std::exchange(member.fiber, nullptr);
+    if (ended.storage && !ended.storage->locals.empty())
+        destroy_locals(ended); // now, and not when everybody believes that it has ended
     member.unlink();
     --group.running;
     if (failure) {
-        group.failures.push_back(std::move(failure)); // has room: see add_member()
-        if (!group.first_failure) {
-            group.first_failure = group.failures.front();
-            group.scope.failure = &group.first_failure;
-        }
+        keep_failure(group, failure);
         cancel_scope_state(group.scope);
     }
-    wake_all(group.waiting_for_place);
+    give_places(group);
     if (group.running == 0)
-        wake_all(group.waiting_for_end);
+        while (!group.waiting_for_end.empty())
+            loop::current()->wake(group.waiting_for_end.pop_front(), wake_reason::notified);
+}
+
+void drop_members(task_group_state& group) noexcept {
+    while (!group.members.empty())
+        group.members.pop_front().fiber = nullptr;
+    group.running = 0;
+    group.promised = 0;
+}
+
+void throw_failure(task_group_state& group) {
+    group.failure_was_thrown = true;
+    set_current_exception_group(exception_group{group.failures});
+    std::rethrow_exception(group.failures.front());
 }
 
 void join_group(task_group_state& group) {
     fiber_base& running = loop::of_running_fiber("task_group::join").running();
+    if (&running != group.scope.fiber) // a member would wait for itself
+        throw_misuse(group, running, "task_group::join");
     await_members(group);
-    if (group.first_failure) {
-        group.failure_thrown = group.scope.failure_thrown = true;
+    if (!group.failures.empty()) {
+        group.failures_thrown = group.failures.size();
         throw_failure(group);
     }
     if (running.cancel_requested && cancellation_due(running))
@@ -113,12 +156,15 @@ void close_group(task_group_state& group) {
     if (unwinding)
         cancel_scope_state(group.scope);
     await_members(group);
-    if (!group.first_failure)
+    if (group.failures.size() == group.failures_thrown)
         return;
-    if (unwinding)
-        keep_failures(group);
-    else if (!group.failure_thrown)
+    if (!unwinding && group.failures_thrown == 0)
         throw_failure(group);
+    // If what leaves is the first failure, thrown by a blocking call, then whoever handles it finds all of them.
+    if (group.failure_was_thrown && group.failures_thrown == 0)
+        set_current_exception_group(exception_group{group.failures});
+    else
+        report_failures(group);
 }
 
 } // namespace coir::detail

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The code in the documents is the code of the examples, which are run as tests.
 
-tutorial_test.py PROJECT_ROOT. Every C++ block of docs/tutorial.md and examples/README.md must follow a line with a
-link to an example, and stand in that file, line by line, whatever its indentation. Links must lead somewhere.
+tutorial_test.py PROJECT_ROOT. Every C++ block of the documents below must follow a line with a link to an example,
+and stand in that file, line by line, whatever its indentation. Links must lead somewhere.
 """
 import pathlib
 import re
@@ -26,7 +26,11 @@ def stands_in(block, source):
 
 
 blocks = 0
-for document in root / "docs" / "tutorial.md", root / "examples" / "README.md":
+for document in (
+    root / "docs" / "tutorial.md",
+    root / "docs" / "structured-concurrency.md",
+    root / "examples" / "README.md",
+):
     text = document.read_text()
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         if "://" not in target and not (document.parent / target).exists():

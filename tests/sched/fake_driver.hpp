@@ -9,6 +9,7 @@
 #include <coir/run.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -81,6 +82,44 @@ private:
     std::multimap<loop_time, std::function<void()>> events_;
     std::size_t looks_ = 0;
     std::size_t notifications_ = 0;
+};
+
+/// A driver whose loop really sleeps, until another thread notifies it, which can wait for that moment. Deadlines come at
+/// once.
+class sleeping_driver final : public loop_driver {
+public:
+    [[nodiscard]] loop_time now() noexcept override { return now_; }
+
+    void run_once(loop_time until) override {
+        if (until == for_ever) {
+            sleeps_.fetch_add(1);
+            sleeps_.notify_all();
+            notified_.wait(false);
+        } else if (until != without_waiting) {
+            now_ = std::max(now_, until);
+        }
+        notified_.store(false);
+    }
+
+    void notify() noexcept override {
+        ++notifications_;
+        notified_.store(true);
+        notified_.notify_all();
+    }
+
+    /// For other threads: returns when the loop has gone to sleep `times` times.
+    void await_sleep(int times = 1) const noexcept {
+        for (int seen = sleeps_.load(); seen < times; seen = sleeps_.load())
+            sleeps_.wait(seen);
+    }
+
+    [[nodiscard]] int notifications() const noexcept { return notifications_; }
+
+private:
+    loop_time now_ = 1'000'000'000'000;
+    std::atomic<bool> notified_{false};
+    std::atomic<int> sleeps_{0};
+    std::atomic<int> notifications_{0};
 };
 
 /// coir::run() on a driver.

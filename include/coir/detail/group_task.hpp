@@ -2,12 +2,12 @@
 
 #include <coir/cancelled.hpp>
 #include <coir/detail/fiber_task.hpp>
+#include <coir/detail/single_use.hpp>
 #include <coir/detail/task_group_state.hpp>
 #include <coir/fiber.hpp>
 
 #include <exception>
 #include <memory>
-#include <optional>
 #include <utility>
 
 namespace coir::detail {
@@ -20,37 +20,37 @@ public:
     group_task(task_group_state& group, Value&& work) : group_(group), work_(std::forward<Value>(work)) {}
 
     ~group_task() {
-        if (fiber) // a member that was never called: the fiber did not get a stack
-            leave(fiber->failure);
+        if (!fiber)
+            return;
+        work_.reset(); // was never called: the fiber did not get a stack
+        remove_member(group_, *this, fiber->failure);
     }
 
     void operator()() {
         std::exception_ptr failure;
         try {
-            std::invoke(std::move(*work_));
+            // Destroyed while an exception unwinds the stack, as local variables are: its destructor may block.
+            const typename single_use<Work>::call now{work_};
+            now.function()();
         } catch (const cancelled&) { // is no failure
         } catch (...) {
             failure = std::current_exception();
         }
-        leave(std::move(failure));
+        remove_member(group_, *this, failure);
     }
 
 private:
-    void leave(std::exception_ptr failure) noexcept {
-        work_.reset();
-        fiber = nullptr;
-        remove_member(group_, *this, std::move(failure));
-    }
-
     task_group_state& group_;
-    std::optional<Work> work_;
+    single_use<Work> work_;
 };
 
 /// Starts a fiber that calls `work()`, as a member of `group`.
 template <class Work> void spawn_member(task_group_state& group, const fiber_options& options, Work work) {
     using task = fiber_task<void, group_task<Work>>;
-    auto fresh = std::make_unique<task>(group, std::move(work));
-    add_member(group, *fresh->work, *fresh, {options.name, options.stack_size});
+    auto* const made = new task(group, std::move(work));
+    std::unique_ptr<fiber_base> fresh{made};
+    fresh->site = options.site;
+    add_member(group, *made->work, *fresh, {options.name, options.stack_size});
     static_cast<void>(fresh.release()); // its own owner
 }
 

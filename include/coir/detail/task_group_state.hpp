@@ -11,7 +11,14 @@
 
 namespace coir::detail {
 
+struct fiber_base;
 struct spawn_parameters;
+
+/// A fiber that belongs to a task group: part of its closure.
+struct group_member : list_node {
+    fiber_base* fiber = nullptr;            ///< as long as it is one
+    group_member* next_to_update = nullptr; ///< in cancellation.cpp, while a cancellation spreads
+};
 
 /// What a task_group consists of. Belongs to the thread of the loop.
 struct COIR_EXPORT task_group_state {
@@ -19,28 +26,43 @@ struct COIR_EXPORT task_group_state {
     task_group_state();
     ~task_group_state();
 
-    scope_state scope;                           ///< around the members, and around what comes after it in the opener
-    intrusive_list<group_member> members;        ///< that have not ended
-    std::size_t running = 0;                     ///< length of `members`
-    intrusive_list<wait_record> waiting_for_end; ///< until `running` is 0
-    intrusive_list<wait_record> waiting_for_place;
-    std::vector<std::exception_ptr> failures; ///< of members, in order
-    std::exception_ptr first_failure;         ///< failures.front(): for scope.failure
-    int exceptions_at_start;                  ///< std::uncaught_exceptions()
-    bool failure_thrown = false;              ///< by join()
+    scope_state scope;                    ///< around the members, and around what comes after it in the opener
+    intrusive_list<group_member> members; ///< that have not ended
+    std::size_t running = 0;              ///< length of `members`
+    std::size_t promised = 0;             ///< group_places
+    std::size_t most = static_cast<std::size_t>(-1); ///< of both; as spawn() was told last
+    intrusive_list<wait_record> waiting_for_end;     ///< until `running` is 0
+    intrusive_list<wait_record> waiting_for_place;   ///< first come, first served
+    std::vector<std::exception_ptr> failures;        ///< of members, in order
+    std::size_t failures_thrown = 0;                 ///< of those: by join()
+    bool failure_was_thrown = false;                 ///< the first, by join() or another blocking call
+    int exceptions_at_start;                         ///< std::uncaught_exceptions()
 };
 
-/// Suspends while `most` members or more are running. Throws cancelled, or the failure of the group.
-COIR_EXPORT void await_place(task_group_state& group, std::size_t most);
-/// Suspends until no member is running, and throws what join() throws.
-COIR_EXPORT void join_group(task_group_state& group);
-/// What the destructor does, but for leaving the scope.
-COIR_EXPORT void close_group(task_group_state& group);
+/// The right to start one member: it counts among the running ones until it is used, or given up.
+class COIR_EXPORT group_place {
+public:
+    /// Suspends while `most` members or more are running, or others wait for that. Throws cancelled, or the failure of
+    /// the group.
+    group_place(task_group_state& group, std::size_t most);
+    ~group_place();
+    group_place(const group_place&) = delete;
+    group_place& operator=(const group_place&) = delete;
+
+private:
+    task_group_state& group_;
+};
 
 /// Spawns `fiber`, whose function `member` is, detached. Strong guarantee.
 COIR_EXPORT void add_member(task_group_state& group, group_member& member, fiber_base& fiber,
                             const spawn_parameters& parameters);
 /// `member` will run no more code of the user's. `failure`, or null, is what its function ended by.
-COIR_EXPORT void remove_member(task_group_state& group, group_member& member, std::exception_ptr failure) noexcept;
+COIR_EXPORT void remove_member(task_group_state& group, group_member& member,
+                               const std::exception_ptr& failure) noexcept;
+
+/// Suspends until no member is running, and throws what join() throws.
+COIR_EXPORT void join_group(task_group_state& group);
+/// What the destructor does, but for leaving the scope.
+COIR_EXPORT void close_group(task_group_state& group);
 
 } // namespace coir::detail

@@ -1,0 +1,202 @@
+// All fibers wait for each other: that is reported, and ends the loop (hazard G7).
+
+#include "base/diagnostic.hpp"
+#include "base/single_threaded.hpp"
+#include "child_process.hpp"
+#include "sched/fake_driver.hpp"
+
+#include <coir/cancel_scope.hpp>
+#include <coir/cancelled.hpp>
+#include <coir/fiber.hpp>
+#include <coir/mutex.hpp>
+#include <coir/task_group.hpp>
+#include <coir/this_fiber.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+
+namespace {
+
+using coir::cancelled;
+using coir::fiber;
+using coir::spawn;
+using coir::detail::fake_driver;
+using coir::detail::fake_source;
+using coir::detail::run_on;
+using coir::detail::sleeping_driver;
+namespace this_fiber = coir::this_fiber;
+using namespace std::chrono_literals;
+
+/// From the first thread on, the process counts as one with others that might come and unlock; the threads of a sanitizer
+/// count, too.
+class deadlock : public testing::Test {
+protected:
+    static bool is_seen() { return coir::detail::is_single_threaded(); }
+};
+
+/// How a loop ends, in a child process, in which `work` deadlocks.
+child_end end_of(const std::function<void()>& work) {
+    return in_child([&work] {
+        fake_driver driver;
+        try {
+            run_on(driver, work);
+        } catch (const std::system_error& error) {
+            return error.code() == std::errc::resource_deadlock_would_occur && !testing::Test::HasFailure();
+        }
+        return false;
+    });
+}
+
+void lock_both(coir::mutex& first, coir::mutex& second) {
+    const std::lock_guard hold_first{first};
+    this_fiber::sleep_for(1s);
+    const std::lock_guard hold_second{second};
+}
+
+constexpr const char* verdict = "\" is in a deadlock: nothing can wake it; it ";
+
+TEST_F(deadlock, of_two_fibers_that_hold_what_the_other_wants) {
+    if (!is_seen())
+        GTEST_SKIP() << "there are other threads in this process";
+    const auto end = end_of([] {
+        coir::mutex a;
+        coir::mutex b;
+        fiber<void> first = spawn({.name = "first"}, lock_both, std::ref(a), std::ref(b));
+        fiber<void> second = spawn({.name = "second"}, lock_both, std::ref(b), std::ref(a));
+        first.join();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_TRUE(end.says(std::string{"\"first"} + verdict + "waits for the mutex 0x")) << end.errors;
+    EXPECT_TRUE(end.says(std::string{"\"second"} + verdict + "waits for the mutex 0x")) << end.errors;
+    EXPECT_TRUE(end.says(std::string{"\"main"} + verdict + "joins fiber ")) << end.errors;
+}
+
+TEST_F(deadlock, of_fibers_that_join_each_other) {
+    const auto end = end_of([] {
+        std::array<fiber<void>, 3> ring;
+        for (std::size_t i = 0; i < ring.size(); ++i)
+            ring.at(i) = spawn({.name = "link"}, [&ring, i] {
+                this_fiber::yield();
+                ring.at((i + 1) % ring.size()).wait();
+            });
+        ring[0].wait();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_TRUE(end.says(std::string{"\"link"} + verdict + "joins fiber ")) << end.errors;
+    EXPECT_TRUE(end.says("\"link\"\n")) << end.errors; // and says which
+}
+
+TEST_F(deadlock, with_oneself_is_an_error_at_once) {
+    fake_driver driver;
+    run_on(driver, [] {
+        fiber<void> itself;
+        itself = spawn([&] { EXPECT_THROW(itself.join(), std::logic_error); });
+        itself.wait();
+        itself.join();
+        coir::mutex mutex;
+        const std::lock_guard hold{mutex};
+        EXPECT_THROW(mutex.lock(), std::system_error);
+    });
+}
+
+TEST_F(deadlock, in_a_task_group_whose_members_wait_for_its_places) {
+    const auto end = end_of([] {
+        coir::task_group group{.max_concurrent = 1};
+        group.spawn({.name = "member"}, [&] { group.spawn([] {}); });
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_TRUE(end.says(std::string{"\"member"} + verdict + "waits for the task group")) << end.errors;
+}
+
+TEST_F(deadlock, unwinds_everybody_before_it_is_thrown) {
+    if (!is_seen())
+        GTEST_SKIP() << "there are other threads in this process";
+    const auto end = end_of([] {
+        static int unwound = 0;
+        struct count_end {
+            ~count_end() {
+                if (++unwound == 3)
+                    coir::detail::report("all unwound");
+            }
+        };
+        coir::mutex mutex;
+        const count_end of_main;
+        fiber<void> holder = spawn([&] {
+            const count_end at_end;
+            const std::lock_guard hold{mutex};
+            spawn([&] {
+                const count_end inside;
+                const std::lock_guard never{mutex};
+            }).join();
+        });
+        holder.join();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_TRUE(end.says("all unwound")) << end.errors;
+}
+
+TEST_F(deadlock, is_not_what_cancellation_or_a_timer_may_still_end) {
+    fake_driver driver;
+    run_on(driver, [&] {
+        coir::mutex a;
+        coir::mutex b;
+        fiber<void> first = spawn(lock_both, std::ref(a), std::ref(b));
+        fiber<void> second = spawn(lock_both, std::ref(b), std::ref(a));
+        EXPECT_FALSE(first.wait(1h)); // a deadline of anybody
+        coir::cancel_scope scope{1h};
+        EXPECT_FALSE(scope.run([&] { first.join(); }));
+        this_fiber::sleep_for(1h);
+        first.cancel();
+        second.join();
+        EXPECT_THROW(first.join(), cancelled);
+    });
+    EXPECT_GE(driver.elapsed(), 3h);
+}
+
+TEST_F(deadlock, is_not_where_a_descriptor_may_still_become_ready) {
+    fake_driver driver;
+    run_on(driver, [&] {
+        coir::mutex mutex;
+        fake_source source; // waits as for a descriptor
+        fiber<void> reader = spawn([&] {
+            const std::lock_guard hold{mutex};
+            source.wait();
+        });
+        this_fiber::yield();
+        driver.at(1h, [&] { source.notify_one(); });
+        const std::lock_guard hold{mutex};
+        EXPECT_EQ(driver.elapsed(), 1h);
+    });
+}
+
+TEST_F(deadlock, is_not_where_another_thread_may_still_come) {
+    coir::mutex mutex;
+    std::atomic<bool> held{false};
+    sleeping_driver driver;
+    std::thread other([&] {
+        const std::lock_guard hold{mutex};
+        held = true;
+        held.notify_one();
+        driver.await_sleep();
+    });
+    held.wait(false);
+    bool locked = false;
+    run_on(driver, [&] {
+        const std::lock_guard hold{mutex};
+        locked = true;
+    });
+    other.join();
+    EXPECT_TRUE(locked);
+}
+
+} // namespace

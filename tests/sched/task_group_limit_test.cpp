@@ -1,0 +1,184 @@
+// task_group::max_concurrent: spawn() waits for a place.
+
+#include "sched/fake_driver.hpp"
+
+#include <coir/cancelled.hpp>
+#include <coir/fiber.hpp>
+#include <coir/task_group.hpp>
+#include <coir/this_fiber.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace {
+
+using coir::cancelled;
+using coir::fiber;
+using coir::spawn;
+using coir::task_group;
+using coir::detail::fake_driver;
+using coir::detail::run_on;
+namespace this_fiber = coir::this_fiber;
+using namespace std::chrono_literals;
+
+class max_concurrent : public testing::Test {
+protected:
+    fake_driver driver;
+};
+
+void sleep_a_second() {
+    this_fiber::sleep_for(1s);
+}
+
+TEST_F(max_concurrent, is_never_exceeded_and_always_used) {
+    run_on(driver, [this] {
+        int running = 0;
+        int most = 0;
+        {
+            task_group group{.max_concurrent = 3};
+            for (int i = 0; i < 10; ++i)
+                group.spawn([&] {
+                    most = std::max(most, ++running);
+                    sleep_a_second();
+                    --running;
+                });
+            EXPECT_EQ(driver.elapsed(), 3s);
+        }
+        EXPECT_EQ(most, 3);
+        EXPECT_EQ(driver.elapsed(), 4s);
+    });
+}
+
+TEST_F(max_concurrent, gives_places_first_come_first_served) {
+    run_on(driver, [this] {
+        std::string order;
+        task_group group{.max_concurrent = 1};
+        group.spawn(sleep_a_second);
+        std::vector<fiber<void>> spawners;
+        for (char name = 'a'; name < 'f'; ++name)
+            spawners.push_back(spawn([&, name] {
+                group.spawn([&, name] {
+                    order += name;
+                    sleep_a_second();
+                });
+            }));
+        for (auto& each : spawners)
+            each.join();
+        group.join();
+        EXPECT_EQ(order, "abcde");
+        EXPECT_EQ(driver.elapsed(), 6s);
+    });
+}
+
+// G1: neither who comes while the place is on its way to somebody, nor who comes often, is faster.
+TEST_F(max_concurrent, gives_a_place_to_who_has_waited_for_it) {
+    run_on(driver, [] {
+        std::string order;
+        task_group group{.max_concurrent = 1};
+        fiber<void> greedy = spawn([&] {
+            for (int i = 0; i < 5; ++i)
+                group.spawn([&] { order += 'g'; }); // ends without ever waiting
+        });
+        fiber<void> modest = spawn([&] { group.spawn([&] { order += 'm'; }); });
+        greedy.join();
+        modest.join();
+        group.join();
+        EXPECT_LE(order.find('m'), 2U) << order;
+    });
+}
+
+TEST_F(max_concurrent, cancelled_waiting_for_a_place_spawns_nothing_and_leaves_the_place) {
+    run_on(driver, [this] {
+        std::string log;
+        task_group group{.max_concurrent = 1};
+        group.spawn(sleep_a_second);
+        fiber<void> impatient = spawn([&] { group.spawn([&] { log += "impatient "; }); });
+        fiber<void> patient = spawn([&] { group.spawn([&] { log += "patient "; }); });
+        this_fiber::yield();
+        impatient.cancel();
+        EXPECT_THROW(impatient.join(), cancelled);
+        EXPECT_EQ(driver.elapsed(), 0s);
+        patient.join();
+        group.join();
+        EXPECT_EQ(log, "patient ");
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+// Completion wins: who has been given the place takes it, and the next gets it afterwards.
+TEST_F(max_concurrent, given_and_cancelled_in_the_same_turn_spawns) {
+    run_on(driver, [] {
+        std::string log;
+        task_group group{.max_concurrent = 1};
+        fiber<void> first;
+        group.spawn([&] {
+            this_fiber::yield();
+            this_fiber::yield();
+        });
+        first = spawn([&] { group.spawn([&] { log += "first "; }); });
+        fiber<void> second = spawn([&] { group.spawn([&] { log += "second "; }); });
+        while (group.size() == 1 && log.empty()) { // until the member has ended, and `first` has not run yet
+            this_fiber::yield();
+            if (group.size() == 0)
+                first.cancel();
+        }
+        first.wait();
+        second.join();
+        group.join();
+        EXPECT_EQ(log, "first second ");
+    });
+}
+
+TEST_F(max_concurrent, waiting_for_a_place_ends_with_the_failure_of_the_group) {
+    run_on(driver, [this] {
+        bool spawned = false;
+        std::string what;
+        try {
+            task_group group{.max_concurrent = 2};
+            group.spawn([] { this_fiber::sleep_for(1h); });
+            group.spawn([] {
+                sleep_a_second();
+                throw std::runtime_error("failed");
+            });
+            group.spawn([&] { spawned = true; });
+            FAIL();
+        } catch (const std::runtime_error& error) {
+            what = error.what();
+        }
+        EXPECT_EQ(what, "failed");
+        EXPECT_FALSE(spawned);
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+TEST_F(max_concurrent, may_be_raised_and_lowered) {
+    run_on(driver, [this] {
+        task_group group{.max_concurrent = 1};
+        group.spawn(sleep_a_second);
+        fiber<void> waits = spawn([&] { group.spawn(sleep_a_second); });
+        this_fiber::yield();
+        group.max_concurrent = 3;
+        group.spawn(sleep_a_second); // for the one who waits, too
+        waits.join();
+        EXPECT_EQ(group.size(), 3U);
+        EXPECT_EQ(driver.elapsed(), 0s);
+        group.max_concurrent = 1;
+        group.spawn(sleep_a_second);
+        EXPECT_EQ(driver.elapsed(), 1s);
+        EXPECT_EQ(group.size(), 1U);
+    });
+}
+
+TEST_F(max_concurrent, of_nobody_is_an_error) {
+    run_on(driver, [] {
+        task_group group{.max_concurrent = 0};
+        EXPECT_THROW(group.spawn([] {}), std::invalid_argument);
+    });
+}
+
+} // namespace
