@@ -56,7 +56,7 @@ private:
 
 /// Calls `function()` on a thread of `pool` and returns what it returns, or throws what it throws; meanwhile the other
 /// fibers run. For what blocks the thread and cannot be had in another way (a C library's database client, a name
-/// lookup), and for long computations. Costs two switches between threads, some 10 us: nothing for small things.
+/// lookup), and for long computations. Costs waking a thread, and being woken by it: too much for small things.
 ///
 /// May suspend. Throws coir::cancelled, and std::system_error with std::errc::timed_out when `until` passes first. A thread
 /// cannot be interrupted: a function that has begun runs to its end nevertheless, with nobody waiting for it; one that
