@@ -35,6 +35,7 @@ constinit std::atomic<std::uint64_t> next_block_of_ids{1};
 } // namespace
 
 constinit thread_local loop* loop::current_ = nullptr;
+constinit std::atomic<bool> loop::any_abandoned_{false};
 
 loop::loop(loop_driver& driver, const loop_options& options)
     : exceptions_(thread_exceptions()), errno_(errno), driver_(driver), stacks_(options.stack_size),
@@ -129,6 +130,8 @@ void loop::switch_to_any(fiber_base& self) {
 
 void loop::park_shared(shared_wait& record, deadline until) noexcept {
     fiber_base& self = *running_;
+    if (record.delivered.load(std::memory_order_relaxed)) [[unlikely]]
+        return;
     // Others see the record already. Who finds here that it has been claimed goes on and parks: it is being delivered.
     if (self.cancel_requested && cancellation_due(self) && claim(record, wake_reason::cancelled)) [[unlikely]]
         return;
@@ -158,7 +161,7 @@ void loop::post(shared_wait& record) noexcept {
 }
 
 void loop::take_posted() noexcept {
-    inbox_.take_all([this](shared_wait& record) { make_ready(record); });
+    inbox_.take_all([this](shared_wait& record) { make_ready_shared(record); });
 }
 
 void loop::arm(scope_state& scope, deadline until) {
@@ -248,6 +251,7 @@ void loop::drive() {
     while (fiber_count_ > 0) {
         poll();
         if (abandoned_) {
+            any_abandoned_.store(true, std::memory_order_relaxed);
             report_fibers("has not ended by the shutdown deadline, and is given up");
             current_ = nullptr;
             return;

@@ -1,11 +1,9 @@
 #include <coir/detail/channel_core.hpp>
 
-#include "base/diagnostic.hpp"
 #include "sync/waiter_queue.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <new>
 
 /// \file
@@ -35,6 +33,13 @@ bool has_another(intrusive_list<wait_record>& list, const select_case& own) noex
     }) != nullptr;
 }
 
+// Moving on behalf of another has thrown, maybe because the running fiber was cancelled while the move was suspended. It will
+// be told at its next blocking call, as if for the first time.
+void forget_failure() noexcept {
+    if (loop* here = loop::current_with_running_fiber())
+        here->running().cancel_thrown = false;
+}
+
 } // namespace
 
 struct channel_core::node {
@@ -51,10 +56,8 @@ channel_core::channel_core(const element_operations& operations, std::size_t cap
       offset_((sizeof(node) + operations.alignment - 1) / operations.alignment * operations.alignment) {}
 
 channel_core::~channel_core() {
-    if (!senders_.waiters.empty() || !receivers_.empty()) {
-        report("a channel is destroyed while somebody waits for it");
-        std::abort();
-    }
+    if (!receivers_.empty())
+        destroyed_with_waiters(receivers_);
     while (node* full = full_front_) {
         full_front_ = full->next;
         operations_.destroy(element_of(*full));
@@ -161,6 +164,7 @@ void channel_core::publish(node& full, held& lock) noexcept {
         lock.lock();
         give_up(&full, lock);
     } catch (...) {
+        forget_failure();
         lock.lock();
         put_back(full, lock);
     }
@@ -173,17 +177,16 @@ void channel_core::give_up(node* unused, held& lock) noexcept {
     claimed_waiters ended;
     if (has_ended())
         ended.claim_all(receivers_, wake_reason::closed);
-    wait_record* sender = claim_first(senders_.waiters);
-    if (sender && unused)
-        return refill(*unused, *sender, lock);
-    --nodes_in_use_;
     if (unused) {
+        if (wait_record* sender = claim_first(senders_.waiters))
+            return refill(*unused, *sender, lock);
         unused->next = unused_;
         unused_ = unused;
+    } else {
+        ended.claim_all(senders_.waiters); // there was no memory for a node; let them try, too
     }
+    --nodes_in_use_;
     lock.unlock();
-    if (sender)
-        deliver(*sender); // there was no memory for a node; let it try, too
 }
 
 // A node, one of being_sent_, keeps its element after all: the next receiver gets it.
@@ -206,6 +209,7 @@ void channel_core::refill(node& unused, wait_record& sender, held& lock) noexcep
         lock.lock();
         publish(unused, lock);
     } catch (...) {
+        forget_failure();
         lock.lock();
         give_up(&unused, lock);
     }
