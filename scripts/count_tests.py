@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Counts the test cases of one `meson test` run: prints "PASSED FAILED SKIPPED".
+"""Counts the test cases of one `meson test` run: prints "PASSED FAILED SKIPPED", and on stderr why some were skipped.
 
 count_tests.py BUILD_DIR. A GoogleTest program counts once per case, any other test once. meson's JUnit file has the
 cases; testlog.json has the outcome of each program, so that one that crashed or hung is never counted as good.
@@ -17,6 +17,11 @@ for suite in xml.parse(logs / "testlog.junit.xml").getroot().iter("testsuite"):
     test = suite.get("name").partition(".")[2].rpartition(".")[0]
     cases_of.setdefault(test, []).extend(suite.iter("testcase"))
 
+
+def show_skipped(test, reason):
+    print(f"  skipped {test['name']}: {reason}", file=sys.stderr)
+
+
 passed = failed = skipped = 0
 for line in (logs / "testlog.json").read_text().splitlines():
     test = json.loads(line)
@@ -24,7 +29,13 @@ for line in (logs / "testlog.json").read_text().splitlines():
     bad = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
     left_out = sum(case.find("skipped") is not None or case.get("status") == "notrun" for case in cases)
     good = len(cases) - bad - left_out
+    for case in cases:
+        if (skip := case.find("skipped")) is not None:
+            # GoogleTest: "file:line", a new line, the reason.
+            show_skipped(test, f"{case.get('name')}: {(skip.get('message') or '').partition(chr(10))[2]}")
     if test["result"] == "SKIP":
+        if not cases:
+            show_skipped(test, test.get("stdout", "").strip().rpartition("\n")[2])
         skipped += max(left_out, 1)
         continue
     if test["result"] == "OK":

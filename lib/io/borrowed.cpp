@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +19,11 @@ bool is_file(int number) noexcept {
     return type == S_IFREG || type == S_IFBLK || type == S_IFDIR;
 }
 
+bool is_open_for(int number, short events) noexcept {
+    const int mode = ::fcntl(number, F_GETFL) & O_ACCMODE;
+    return mode == O_RDWR || mode == (events == POLLIN ? O_RDONLY : O_WRONLY);
+}
+
 // How a call that asked not to block, on something that is no socket, can be finished.
 enum class remedy { none, wait, call };
 
@@ -30,8 +36,9 @@ remedy remedy_for(int error, int number, short events) noexcept {
     case EOPNOTSUPP: // terminals, many file systems, pipes before Linux 6.4
     case ENOSYS:
         // Not possible for this file. When poll says ready the plain call does not block, or only if another process
-        // takes away what is there at just that moment.
-        return is_ready(number, events) ? remedy::call : remedy::wait;
+        // takes away what is there at just that moment. Without the system call (old kernels, emulators) nobody has looked
+        // whether the file is open in this direction: the plain call says so, poll would wait for ever.
+        return is_ready(number, events) || !is_open_for(number, events) ? remedy::call : remedy::wait;
     default:
         return remedy::none;
     }
@@ -41,7 +48,11 @@ remedy remedy_for(int error, int number, short events) noexcept {
 
 bool is_ready(int number, short events) noexcept {
     pollfd asked{number, events, 0};
-    return ::poll(&asked, 1, 0) != 0; // an error: let the real call find it
+    int ready = 0;
+    do
+        ready = ::poll(&asked, 1, 0);
+    while (ready == -1 && errno == EINTR); // a signal, which says nothing about the file
+    return ready != 0;                     // an error: let the real call find it
 }
 
 ssize_t read_borrowed(int number, const iovec* pieces, int count) noexcept {

@@ -17,7 +17,7 @@ public:
     stacks_known_to_valgrind(const stacks_known_to_valgrind&) = delete;
     stacks_known_to_valgrind& operator=(const stacks_known_to_valgrind&) = delete;
 
-#if defined(COIR_VALGRIND)
+#if defined(COIR_VALGRIND) && !defined(NVALGRIND) // which the header defines where there is no Valgrind for the machine
     ~stacks_known_to_valgrind() {
         for (const unsigned id : ids_)
             VALGRIND_STACK_DEREGISTER(id);

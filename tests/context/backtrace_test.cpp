@@ -100,6 +100,45 @@ TEST(backtrace, has_a_frame_for_each_call_and_no_more) {
     EXPECT_LT(at_1.addresses.size(), 16U);
 }
 
+#if defined(__aarch64__) && !defined(COIR_SWITCH_BOOST)
+
+struct frame_record { // AAPCS64, "The Frame Pointer"
+    const frame_record* caller;
+    const void* return_address;
+};
+
+/// Calls that a walk along the frame pointers sees, as the kernel's profiler walks.
+[[gnu::noinline]] std::size_t frame_records(const frame_record* youngest) {
+    std::size_t count = 0;
+    for (const frame_record* record = youngest; record && count < 1000; record = record->caller)
+        ++count;
+    return count;
+}
+
+[[gnu::noinline]] std::size_t frame_records_at_depth(int depth) { // NOLINT(misc-no-recursion)
+    if (depth == 0)
+        return frame_records(static_cast<const frame_record*>(__builtin_frame_address(0)));
+    const std::size_t count = frame_records_at_depth(depth - 1);
+    asm volatile("" : : "r"(count) : "memory");
+    return count;
+}
+
+TEST(backtrace, by_frame_pointers_has_a_record_for_each_call_and_ends) {
+    const auto count_in_context = [](int depth) {
+        { context{fill_with_junk}.resume(); }
+        std::size_t count = 0;
+        context inside{[&](context::self& /*self*/) { count = frame_records_at_depth(depth); }};
+        inside.resume();
+        return count;
+    };
+    const std::size_t at_1 = count_in_context(1);
+    EXPECT_LT(at_1, 16U);
+    for (const int depth : {2, 10, 50})
+        EXPECT_EQ(count_in_context(depth), at_1 + static_cast<std::size_t>(depth) - 1);
+}
+
+#endif
+
 TEST(backtrace, does_not_depend_on_what_the_stack_held_before) {
     int clean_frames = 0;
     const trace clean = trace_in_context(5, clean_frames);

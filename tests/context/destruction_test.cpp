@@ -1,6 +1,7 @@
 // Destroying a suspended context unwinds its stack: suspend() throws coir::cancelled there.
 
 #include "child_process.hpp"
+#include "emulation.hpp"
 
 #include <coir/cancelled.hpp>
 #include <coir/context.hpp>
@@ -306,7 +307,7 @@ TEST(destruction, of_a_running_context_ends_the_program_with_a_message) {
 // Whatever was destroyed before: what is thrown at the end of the process must still be known for what it is, or
 // a stream, a packaged_task swallow it.
 TEST(destruction, at_exit_still_passes_through_what_knows_forced_unwinding) {
-    GTEST_FLAG_SET(death_test_style, "threadsafe"); // a new process, in which nothing has been thrown yet
+    use_fresh_processes(); // in which nothing has been thrown yet
     const auto test = [] {
         static context remaining{[](context::self& self) {
             try {

@@ -211,4 +211,80 @@ TEST_F(floating_point, an_exception_masked_outside_is_no_signal_inside) {
 #endif
 #endif
 
+#if defined(__aarch64__)
+
+constexpr std::uint64_t flush_to_zero = std::uint64_t{1} << 24; // FZ
+constexpr std::uint64_t default_nan = std::uint64_t{1} << 25;   // DN
+
+std::uint64_t fpcr() {
+    std::uint64_t value = 0;
+    asm volatile("mrs %0, fpcr" : "=r"(value));
+    return value;
+}
+
+void set_fpcr(std::uint64_t value) {
+    asm volatile("msr fpcr, %0" : : "r"(value));
+}
+
+volatile double tiny = 4.9406564584124654e-324;
+
+TEST_F(floating_point, flush_to_zero_stays_inside) {
+    const std::uint64_t before = fpcr();
+    context inside{[=](context::self& self) {
+        set_fpcr(before | flush_to_zero | default_nan);
+        self.suspend();
+        EXPECT_EQ(fpcr(), before | flush_to_zero | default_nan);
+        EXPECT_EQ(tiny * one, 0.0);
+    }};
+    inside.resume();
+    EXPECT_EQ(fpcr(), before);
+    EXPECT_NE(tiny * one, 0.0);
+    inside.resume();
+    EXPECT_EQ(fpcr(), before);
+}
+
+TEST_F(floating_point, flush_to_zero_is_inherited) {
+    const std::uint64_t before = fpcr();
+    set_fpcr(before | flush_to_zero);
+    std::uint64_t seen = 0;
+    context inside{[&](context::self& /*self*/) { seen = fpcr(); }};
+    set_fpcr(before);
+    inside.resume();
+    EXPECT_EQ(seen, before | flush_to_zero);
+    EXPECT_EQ(fpcr(), before);
+}
+
+#endif
+
+#if !defined(__x86_64__)
+
+// The ABI does not preserve the status flags, and a switch writes the control word only.
+TEST_F(floating_point, status_flags_belong_to_the_thread) {
+    std::feclearexcept(FE_ALL_EXCEPT);
+    context inside{[](context::self& self) {
+        result = third();
+        self.suspend();
+    }};
+    inside.resume();
+    EXPECT_TRUE(std::fetestexcept(FE_INEXACT));
+}
+
+// Not even when a switch loads the control word, which on RISC-V is in the same register.
+TEST_F(floating_point, status_flags_stay_when_the_rounding_mode_changes) {
+    std::feclearexcept(FE_ALL_EXCEPT);
+    int seen = 0;
+    context inside{[&](context::self& self) {
+        std::fesetround(FE_UPWARD);
+        result = third();
+        self.suspend();
+        seen = std::fetestexcept(FE_ALL_EXCEPT);
+    }};
+    inside.resume();
+    EXPECT_EQ(std::fetestexcept(FE_ALL_EXCEPT), FE_INEXACT);
+    inside.resume();
+    EXPECT_EQ(seen, FE_INEXACT);
+}
+
+#endif
+
 } // namespace

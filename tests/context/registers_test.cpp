@@ -9,105 +9,24 @@
 #include <vector>
 
 #if defined(__x86_64__)
-
-// unsigned fill_call_compare(void (*call)(void*), void* argument, std::uint64_t seed)
-//
-// Fills the preserved registers with seed+1, seed+2, ..., calls, and returns a bit for each that has another value then.
-asm(R"(
-        .text
-        .p2align 4
-        .type   fill_call_compare, @function
-fill_call_compare:
-        .cfi_startproc
-        endbr64
-        pushq   %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r15, 0
-        pushq   %rdx
-        .cfi_adjust_cfa_offset 8
-        movq    %rdi, %rax
-        movq    %rsi, %rdi
-        leaq    1(%rdx), %rbx
-        leaq    2(%rdx), %rbp
-        leaq    3(%rdx), %r12
-        leaq    4(%rdx), %r13
-        leaq    5(%rdx), %r14
-        leaq    6(%rdx), %r15
-        call    *%rax
-        popq    %rdx
-        .cfi_adjust_cfa_offset -8
-        subq    %rdx, %rbx
-        subq    %rdx, %rbp
-        subq    %rdx, %r12
-        subq    %rdx, %r13
-        subq    %rdx, %r14
-        subq    %rdx, %r15
-        xorl    %eax, %eax
-        xorl    %ecx, %ecx
-        cmpq    $1, %rbx
-        setne   %al
-        cmpq    $2, %rbp
-        setne   %cl
-        leal    (%rcx, %rax, 2), %eax
-        cmpq    $3, %r12
-        setne   %cl
-        leal    (%rcx, %rax, 2), %eax
-        cmpq    $4, %r13
-        setne   %cl
-        leal    (%rcx, %rax, 2), %eax
-        cmpq    $5, %r14
-        setne   %cl
-        leal    (%rcx, %rax, 2), %eax
-        cmpq    $6, %r15
-        setne   %cl
-        leal    (%rcx, %rax, 2), %eax
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore rbp
-        ret
-        .cfi_endproc
-        .size   fill_call_compare, .-fill_call_compare
-)");
-
-extern "C" unsigned fill_call_compare(void (*call)(void*), void* argument, std::uint64_t seed);
-
+#include "context/fill_call_compare_x86_64.hpp"
+#elif defined(__aarch64__)
+#include "context/fill_call_compare_aarch64.hpp"
+#elif defined(__riscv)
+#include "context/fill_call_compare_riscv64.hpp"
+#else
+#define COIR_REGISTERS_UNKNOWN
 #endif
+
+/// Fills the preserved registers with values of which no two are equal, made from `seed`, calls, and returns a bit for each
+/// register that has another value then.
+extern "C" unsigned fill_call_compare(void (*call)(void*), void* argument, std::uint64_t seed);
 
 namespace {
 
 using coir::context;
 
-#if defined(__x86_64__)
+#if !defined(COIR_REGISTERS_UNKNOWN)
 
 void suspend(void* self) {
     static_cast<context::self*>(self)->suspend();
@@ -146,6 +65,9 @@ TEST(registers, are_preserved_when_many_contexts_take_turns) {
     EXPECT_EQ(lost, 0U);
 }
 
+#endif
+#if defined(__x86_64__)
+
 TEST(registers, direction_flag_is_clear_on_a_fresh_stack) {
     std::uint64_t flags = ~0ULL;
     context inside{[&](context::self& /*self*/) { asm volatile("pushfq\n\tpopq %0" : "=r"(flags)); }};
@@ -153,9 +75,13 @@ TEST(registers, direction_flag_is_clear_on_a_fresh_stack) {
     EXPECT_EQ(flags >> 10 & 1, 0U);
 }
 
+#endif
+
 [[gnu::noinline]] bool can_spill_vectors() {
+#if defined(__x86_64__)
     alignas(16) std::array<char, 16> spilled{};
     asm volatile("movaps %%xmm0, %0" : "=m"(spilled)); // faults on an address that is not aligned
+#endif
     return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) % 16 == 0;
 }
 
@@ -172,6 +98,8 @@ TEST(registers, stack_pointer_is_aligned_as_before_any_call) {
         EXPECT_TRUE(aligned);
     }
 }
+
+#if defined(__x86_64__)
 
 // A leaf function keeps locals in the 128 bytes below its stack pointer; whoever interrupts it stays away from there.
 [[gnu::noinline]] std::uint64_t sum_in_red_zone(std::uint64_t seed) {

@@ -1,4 +1,5 @@
 // Several fibers on one descriptor, and those who end their waits: other processes, close(), all at once.
+#include "emulation.hpp"
 #include "io/descriptors.hpp"
 
 #include <coir/coir.hpp>
@@ -225,6 +226,8 @@ TEST_F(descriptors, ownership_moves_and_is_given_up) {
 
 // Another process takes what we have been told of (hazard F6): no error, no byte twice.
 TEST_P(waiters, another_process_steals) {
+    if (is_emulated() && !GetParam())
+        GTEST_SKIP() << "qemu has no preadv2: a read of what was there a moment ago may then block";
     constexpr std::size_t size = 2'000'000;
     ends data = make_pipe();
     ends report = make_pipe();

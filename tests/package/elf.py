@@ -7,12 +7,12 @@ import sys
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--library", required=True)
 arguments.add_argument("--ibt", action="store_true", help="x86: landing pads for indirect branches are promised")
+arguments.add_argument("--bti", metavar="ARCHIVE", help="AArch64: the same, and signed return addresses, by its objects")
 options = arguments.parse_args()
 
 
-def readelf(flag):
-    return subprocess.run(["readelf", flag, "--wide", options.library],
-                          check=True, capture_output=True, text=True).stdout
+def readelf(flag, file=options.library):
+    return subprocess.run(["readelf", flag, "--wide", file], check=True, capture_output=True, text=True).stdout
 
 
 failures = []
@@ -42,5 +42,10 @@ notes = readelf("--notes")
 expect("SHSTK" not in notes, "no shadow-stack mark: the switch does not implement shadow stacks")
 if options.ibt:
     expect("IBT" in notes, "IBT mark: every target of an indirect branch has a landing pad")
+if options.bti:
+    # The linker marks the library if the compiler's startup files have the mark as well, which is not for us to say.
+    objects = readelf("--notes", options.bti).split("\nFile: ")[1:]
+    unmarked = [text.split()[0] for text in objects if "BTI, PAC" not in text]
+    expect(objects and not unmarked, f"BTI and PAC mark: {len(objects)} objects, without it: {unmarked or 'none'}")
 
 sys.exit(1 if failures else 0)

@@ -1,6 +1,7 @@
 // Detached fibers: nobody will ask for their result, so what goes wrong in them ends the program, and says where (hazard A6).
 
 #include "child_process.hpp"
+#include "emulation.hpp"
 #include "sched/fake_driver.hpp"
 
 #include <coir/cancelled.hpp>
@@ -265,7 +266,7 @@ TEST_F(detach, by_the_fiber_itself_works) {
 
 // Loops may be run late, by the destructor of a static object, and must still know which exceptions are whose.
 TEST_F(detach, and_join_still_work_while_the_process_exits) {
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    use_fresh_processes();
     const auto test = [] {
         struct late {
             ~late() {

@@ -4,6 +4,7 @@ Every test program here is called as  NAME_test.py PATH-OF-http_server [unittest
 """
 import os
 import pathlib
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +16,16 @@ import unittest
 binary = None  # set by main()
 
 
+def is_emulated():
+    """In a cross build meson names the emulator."""
+    return "MESON_EXE_WRAPPER" in os.environ
+
+
+def command():
+    """How to start it."""
+    return [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), binary]
+
+
 def is_sanitized():
     """AddressSanitizer keeps freed memory for a while and uses several times as much: sizes mean nothing then."""
     return b"__asan_init" in pathlib.Path(binary).read_bytes()
@@ -24,7 +35,7 @@ class Server:
     """Serves `root` on a free port of 127.0.0.1. Leaving the context stops it; it must then exit with status 0."""
 
     def __init__(self, root, *options, wrapper=()):
-        self.process = subprocess.Popen([*wrapper, binary, "--root", str(root), "--port", "0", *map(str, options)],
+        self.process = subprocess.Popen([*wrapper, *command(), "--root", str(root), "--port", "0", *map(str, options)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening on http://"):

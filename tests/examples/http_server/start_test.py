@@ -12,7 +12,7 @@ import server_process
 
 
 def start(*options):
-    command = [server_process.binary, *map(str, options)]
+    command = [*server_process.command(), *map(str, options)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=20)
     return result.returncode, result.stdout, result.stderr
 
