@@ -4,16 +4,24 @@
 /// All of coir.
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
+#include <coir/channel.hpp>
+#include <coir/condition_variable.hpp>
 #include <coir/context.hpp>
 #include <coir/context_var.hpp>
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
 #include <coir/endpoint.hpp>
+#include <coir/event.hpp>
 #include <coir/exception_group.hpp>
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
 #include <coir/io.hpp>
+#include <coir/mutex.hpp>
+#include <coir/recursive_mutex.hpp>
 #include <coir/run.hpp>
+#include <coir/select.hpp>
+#include <coir/semaphore.hpp>
+#include <coir/shared_mutex.hpp>
 #include <coir/stack_size.hpp>
 #include <coir/task_group.hpp>
 #include <coir/tcp_listener.hpp>

@@ -35,7 +35,7 @@ struct COIR_EXPORT shared_wait : wait_record {
     /// Ends the wait that park() began: takes the record out of the timer queue. Who claimed it?
     [[nodiscard]] wake_reason end() noexcept;
 
-    thread_parker* const thread;        ///< who waits, when it is not a fiber; else null
+    thread_parker* const thread; ///< who waits, when it is not a fiber; else null
     /// To a thread; or to a fiber that has not parked yet: then it need not. By the one that delivers, of a fiber its own
     /// thread.
     std::atomic<bool> delivered{false};
