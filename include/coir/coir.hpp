@@ -2,6 +2,7 @@
 
 /// \file
 /// All of coir.
+#include <coir/barrier.hpp>
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
@@ -16,7 +17,9 @@
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
 #include <coir/io.hpp>
+#include <coir/latch.hpp>
 #include <coir/mutex.hpp>
+#include <coir/once.hpp>
 #include <coir/recursive_mutex.hpp>
 #include <coir/run.hpp>
 #include <coir/select.hpp>

@@ -15,6 +15,8 @@ namespace coir::detail {
 /// Who has passed may destroy the gate at once, though open() has not returned: it does not touch the gate any more.
 class COIR_EXPORT gate {
 public:
+    constexpr explicit gate(bool is_open = false) noexcept : is_open_(is_open) {}
+
     /// Lets all pass who wait, and those who come later. What was done before is seen by who passes.
     void open() noexcept;
     void shut() noexcept;
@@ -31,7 +33,7 @@ public:
     void leave(wait_record& record) noexcept;
 
 private:
-    std::atomic<bool> is_open_{false}; // written under the queue's lock
+    std::atomic<bool> is_open_; // written under the queue's lock
     waiter_queue queue_;
 };
 
