@@ -2,6 +2,7 @@
 
 /// \file
 /// All of coir.
+#include <coir/async.hpp>
 #include <coir/barrier.hpp>
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
@@ -16,10 +17,12 @@
 #include <coir/exception_group.hpp>
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
+#include <coir/future.hpp>
 #include <coir/io.hpp>
 #include <coir/latch.hpp>
 #include <coir/mutex.hpp>
 #include <coir/once.hpp>
+#include <coir/promise.hpp>
 #include <coir/recursive_mutex.hpp>
 #include <coir/run.hpp>
 #include <coir/select.hpp>
