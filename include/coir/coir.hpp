@@ -4,6 +4,7 @@
 /// All of coir.
 #include <coir/async.hpp>
 #include <coir/barrier.hpp>
+#include <coir/broadcast.hpp>
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
