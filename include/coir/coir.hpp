@@ -24,6 +24,7 @@
 #include <coir/mutex.hpp>
 #include <coir/once.hpp>
 #include <coir/promise.hpp>
+#include <coir/rate_limiter.hpp>
 #include <coir/recursive_mutex.hpp>
 #include <coir/run.hpp>
 #include <coir/select.hpp>
