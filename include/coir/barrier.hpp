@@ -54,8 +54,8 @@ struct nothing_to_complete {
 /// of the wait: who gave up, by deadline or cancellation, must not arrive once more in the same phase. Arriving when all have
 /// arrived throws std::logic_error that names the fiber.
 ///
-/// Who has returned from a wait may destroy the barrier when nobody will arrive any more: the others of the same phase do not
-/// touch it, except those whose deadline or cancellation came first.
+/// May be destroyed when nobody will arrive or wait any more and all waits have returned; the arrival that ended the last phase
+/// need not: it does not touch the barrier after it has let the others go.
 ///
 ///     coir::barrier step{3, [&]() noexcept { std::swap(current, next); }};
 ///     for (const range part : parts)

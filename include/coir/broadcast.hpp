@@ -2,6 +2,7 @@
 
 #include <coir/deadline.hpp>
 #include <coir/detail/broadcast_core.hpp>
+#include <coir/slow_subscriber.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,10 +26,11 @@ namespace coir {
 /// **Closing.** After close(), and when the broadcast is destroyed, nothing more can be sent; subscribers get what is left,
 /// and then std::nullopt. Subscriptions may outlive the broadcast.
 ///
-/// **Suspension.** send() suspends when it has to wait for a subscriber, or for its turn; first come, first served. receive()
-/// suspends when nothing is there. Both may, for a moment, when another thread uses the same broadcast. Cancellation is
-/// looked at when they have to wait: coir::cancelled. A deadline: std::system_error with std::errc::timed_out. Sending
-/// into a closed one: std::errc::broken_pipe. A send() that fails has reached nobody, and leaves the caller's object as it was.
+/// **Suspension.** send() suspends when it has to wait for a subscriber, or for its turn, which is as fair as a coir::mutex.
+/// receive() suspends when nothing is there. Both may, for a moment, when another thread uses the same broadcast.
+/// Cancellation is looked at when they have to wait: coir::cancelled. A deadline: std::system_error with
+/// std::errc::timed_out. Sending into a closed one: std::errc::broken_pipe. A send() that fails has reached nobody, and leaves
+/// the caller's object as it was.
 ///
 ///     coir::broadcast<quote> quotes{64};
 ///     coir::spawn([from = quotes.subscribe()]() mutable { for (const quote& one : from) print(one); }).detach();

@@ -30,6 +30,7 @@
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/shared_mutex.hpp>
+#include <coir/slow_subscriber.hpp>
 #include <coir/stack_size.hpp>
 #include <coir/task_group.hpp>
 #include <coir/tcp_listener.hpp>

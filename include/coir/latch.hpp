@@ -12,7 +12,7 @@ namespace coir {
 
 /// Counts down once; who waits goes on when it has reached zero: std::latch for fibers, of one loop or several, and for
 /// threads without a loop, which then block as threads do. Who has seen it reach zero, by try_wait() or one of the waits,
-/// may destroy it: count_down() does not touch it any more.
+/// may destroy it when nobody else waits or will, though count_down() has not returned: it does not touch it any more.
 ///
 /// The waits may suspend. Cancellation is looked at when they have to wait: coir::cancelled. Arrivals count whatever becomes of
 /// the wait. Counting below zero throws std::logic_error that names the fiber; nothing is counted then.

@@ -25,7 +25,7 @@ public:
 private:
     friend detail::once_call;
 
-    // True: the caller must call the function, and end() then. False: it has been called.
+    // True: the caller must call the function, and end() then. False: it has been called, or else `in_time` is false, too.
     bool begin(deadline until, bool& in_time);
     void end(bool succeeded) noexcept;
 

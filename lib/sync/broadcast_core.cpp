@@ -11,7 +11,7 @@
 /// A broadcast: each subscriber has a ring of pointers to values that all share. One mutex guards all rings; it is held while a
 /// value is put into every one of them, which may be many: hence no spin lock.
 ///
-/// Senders take turns by another mutex, which is fair, so that the values are in the same order for all subscribers, and
+/// Senders take turns by another mutex, so that the values are in the same order for all subscribers, and
 /// the one that waits for room is alone in that. It need not search for who has none: `full_` counts these.
 ///
 /// A value's destructor is a user's code, and may call the broadcast. So the last pointer to one never dies under a lock.

@@ -4,8 +4,8 @@
 #include "sync/waiter_queue.hpp"
 
 /// \file
-/// A function that has failed is handed on to who has waited longest: end() makes him the caller, under the lock, before he
-/// runs. So those who come meanwhile do not overtake him.
+/// A function that has failed is handed on to who has waited longest: end() makes that one the caller, under the lock, before it
+/// runs. So those who come meanwhile do not overtake it.
 namespace coir {
 
 bool once_flag::begin(deadline until, bool& in_time) {

@@ -4,22 +4,13 @@
 #include <coir/deadline.hpp>
 #include <coir/export.hpp>
 #include <coir/mutex.hpp>
+#include <coir/slow_subscriber.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <system_error>
 #include <vector>
-
-namespace coir {
-
-/// What becomes of a value that a subscriber of a broadcast has no room for.
-enum class slow_subscriber : std::uint8_t {
-    is_waited_for, ///< send() waits until it has room: nothing is lost
-    loses_oldest,  ///< the oldest value that it has not received makes room; it can see how many it has missed
-};
-
-} // namespace coir
 
 namespace coir::detail {
 
@@ -54,7 +45,7 @@ private:
     void has_room_again() noexcept;
 
     const std::size_t capacity_; ///< of each subscriber
-    mutex sending_;              ///< held by who sends, or waits until it can: first come, first served
+    mutex sending_;              ///< held by who sends, or waits until all have room
 
     // Guarded by mutex_.
     mutable mutex mutex_;
