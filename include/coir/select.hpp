@@ -19,7 +19,9 @@ namespace detail {
 template <class T> class receive_case final : public selectable {
 public:
     receive_case(channel<T>& from, std::optional<T>& into) noexcept
-        : selectable(wait_kind::receive, &from), from_(channel_access::core(from)), into_(into) {}
+        : selectable(wait_kind::receive, &from), from_(channel_access::core(from)), into_(into) {
+        into.reset(); // whichever case is chosen
+    }
 
     bool try_now() override {
         into_.reset();
@@ -83,8 +85,8 @@ COIR_EXPORT std::size_t select_among(std::span<selectable*> cases, bool may_wait
 
 } // namespace detail
 
-/// Cases for select(), which must not outlive what they refer to. Others: is_set(event), is_ready(future), ended(fiber),
-/// io::readable(descriptor), io::writable(descriptor), each in the header of its name.
+/// Cases for select(), which must not outlive what they refer to. Others: is_set(event), ended(fiber), io::readable(number),
+/// io::writable(number), each in the header of its name.
 ///
 /// A message from `from`; `into` is emptied, and stays empty when the channel is closed and nothing is left.
 template <class T>

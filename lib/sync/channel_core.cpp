@@ -9,10 +9,11 @@
 /// \file
 /// A channel: a list of full nodes, those who wait to send and those who wait to receive. One lock guards all three.
 ///
-/// An element is never moved under the lock, since moving is a user's code. So a move takes three steps: under the lock,
-/// take what it is about out of the lists (a node, a waiter that is thereby claimed); without the lock, move; under the lock
-/// again, put back. In between nobody else gets at the same node or waiter, and `nodes_in_use_` and `being_sent_` say that
-/// they exist: a receiver that finds a closed channel empty, but with elements on their way, waits for these.
+/// An element is not moved under the lock, since moving is a user's code (unless it is known to copy bytes and nothing more:
+/// element_operations::is_quiet). So a move takes three steps: under the lock, take what it is about out of the lists (a node,
+/// a waiter that is thereby claimed); without the lock, move; under the lock again, put back. In between nobody else gets at
+/// the same node or waiter, and `nodes_in_use_` and `being_sent_` say that they exist: a receiver that finds a closed channel
+/// empty, but with elements on their way, waits for these.
 ///
 /// - A sender that finds a waiting receiver moves its element right into the receiver's optional.
 /// - A receiver without a buffer that finds a waiting sender moves right out of the sender's element.
@@ -87,18 +88,27 @@ channel_status channel_core::try_send(void* element) {
     return send(element, lock, nullptr);
 }
 
+// Nothing may be left to be destroyed after park(): then it is a jump.
 void channel_core::send_or_park(shared_wait& record, deadline until) {
+    if (!send_or_enter(record))
+        return record.park(until);
+}
+
+// True: there is nothing to wait for.
+bool channel_core::send_or_enter(shared_wait& record) {
     held lock{senders_.lock};
     switch (send(record.value, lock, &record)) {
     case channel_status::would_block:
-        return record.park(until);
+        return false;
     case channel_status::closed:
         record.reason.store(wake_reason::closed, std::memory_order_relaxed);
-        return;
+        return true;
     case channel_status::done:
-        record.value = nullptr;
-        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
+        break;
     }
+    record.value = nullptr;
+    record.reason.store(wake_reason::notified, std::memory_order_relaxed);
+    return true;
 }
 
 channel_status channel_core::send(void* element, held& lock, wait_record* record) {
@@ -134,6 +144,11 @@ void channel_core::send_buffered(void* element, held& lock) {
     if (into)
         unused_ = into->next;
     ++nodes_in_use_;
+    if (into && operations_.is_quiet) {
+        operations_.store(element_of(*into), element);
+        push_back(*into);
+        return lock.unlock();
+    }
     ++being_sent_;
     lock.unlock();
     try {
@@ -236,16 +251,19 @@ channel_status channel_core::try_receive(void* optional) {
 }
 
 void channel_core::receive_or_park(shared_wait& record, deadline until) {
-    held lock{senders_.lock};
-    switch (receive(record.value, lock, &record)) {
-    case channel_status::would_block:
+    if (!receive_or_enter(record))
         return record.park(until);
-    case channel_status::closed:
-        record.reason.store(wake_reason::closed, std::memory_order_relaxed);
-        return;
-    case channel_status::done:
-        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
-    }
+}
+
+// True: there is nothing to wait for.
+bool channel_core::receive_or_enter(shared_wait& record) {
+    held lock{senders_.lock};
+    const channel_status status = receive(record.value, lock, &record);
+    if (status == channel_status::would_block)
+        return false;
+    record.reason.store(status == channel_status::closed ? wake_reason::closed : wake_reason::notified,
+                        std::memory_order_relaxed);
+    return true;
 }
 
 channel_status channel_core::receive(void* optional, held& lock, wait_record* record) {
@@ -271,6 +289,13 @@ void channel_core::receive_buffered(void* optional, held& lock) {
     node& from = *full_front_;
     full_front_ = from.next;
     --full_;
+    if (operations_.is_quiet && senders_.waiters.empty()) { // nor do receivers wait, since something was there
+        operations_.take(optional, element_of(from));
+        from.next = unused_;
+        unused_ = &from;
+        --nodes_in_use_;
+        return lock.unlock();
+    }
     ++being_sent_; // it may come back
     lock.unlock();
     try {
