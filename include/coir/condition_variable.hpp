@@ -6,12 +6,31 @@
 #include <coir/export.hpp>
 #include <coir/mutex.hpp>
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <utility>
 
 namespace coir {
 
+class condition_variable;
+
 namespace detail {
+
+/// A wait for a condition_variable, which may be gone as soon as all who wait have been notified; also while one of them
+/// finds that its deadline has passed.
+struct COIR_EXPORT condition_wait : shared_wait {
+    enum class place : std::uint8_t {
+        queued,  ///< the record is in the queue, or has been notified
+        leaving, ///< who waits with it is about to lock the queue and take it out
+        left     ///< somebody else has taken it out
+    };
+
+    explicit condition_wait(const condition_variable& which) noexcept
+        : shared_wait(wait_kind::condition_variable, &which) {}
+
+    std::atomic<place> where{place::queued};
+};
 
 /// Locks again at the end of its life, whatever ends it, and is not interrupted in that.
 template <class Lock> class relock_at_end {
@@ -37,6 +56,7 @@ private:
 /// unlock() will do; with coir::mutex a fiber waits for the lock, too, without stopping its thread. All may suspend, are
 /// ended by cancellation (coir::cancelled is thrown, with the lock held), and may return without a notification being
 /// meant for them; so use a predicate. A notification that has reached a waiter is not lost to a deadline or cancellation.
+/// May be destroyed as soon as all who wait have been notified, before their waits have returned.
 ///
 ///     std::unique_lock lock{mutex};
 ///     changed.wait(lock, [&] { return !queue.empty(); });
@@ -58,9 +78,14 @@ public:
     }
 
     template <class Lock> std::cv_status wait_until(Lock& lock, deadline until) {
-        detail::shared_wait record{detail::wait_kind::condition_variable, this};
+        detail::condition_wait record{*this};
         enter(record); // before unlocking: from then on it is notified
-        lock.unlock();
+        try {
+            lock.unlock(); // a user's code: may throw, suspend, and notify
+        } catch (...) {
+            withdraw(record);
+            throw;
+        }
         const detail::relock_at_end relock{lock};
         record.park(until);
         return record.plainly_notified() || end(record) ? std::cv_status::no_timeout : std::cv_status::timeout;
@@ -80,9 +105,12 @@ public:
     }
 
 private:
-    void enter(detail::shared_wait& record) noexcept;
-    // True: notified. Throws cancelled.
-    bool end(detail::shared_wait& record);
+    void enter(detail::condition_wait& record) noexcept;
+    // Ends a wait that has not parked.
+    void withdraw(detail::condition_wait& record) noexcept;
+    // Ends a wait that has parked. True: notified. Throws cancelled.
+    bool end(detail::condition_wait& record);
+    void leave(detail::condition_wait& record) noexcept;
 
     detail::waiter_queue queue_;
 };

@@ -1,16 +1,9 @@
 #pragma once
 
 #include <coir/deadline.hpp>
-#include <coir/detail/waiter_queue.hpp>
-#include <coir/export.hpp>
-
-#include <atomic>
+#include <coir/detail/gate.hpp>
 
 namespace coir {
-
-namespace detail {
-struct event_access;
-}
 
 /// Something that has happened, or not yet: wait() returns once it is set, for all who wait and for all who come later,
 /// until reset(). Between fibers of one loop or several, and threads without a loop, which then block as threads do.
@@ -19,27 +12,31 @@ struct event_access;
 ///     coir::spawn([&] { stopping.wait(); listener.close(); }).detach();
 ///     ...
 ///     stopping.set();
-class COIR_EXPORT event {
+class event {
 public:
     event() = default;
     event(const event&) = delete;
     event& operator=(const event&) = delete;
 
     /// Wakes all who wait. Never suspends. What was done before is seen by those who find it set.
-    void set() noexcept;
-    void reset() noexcept;
-    [[nodiscard]] bool is_set() const noexcept { return is_set_.load(std::memory_order_acquire); }
+    void set() noexcept { gate_.open(); }
+    void reset() noexcept { gate_.shut(); }
+    [[nodiscard]] bool is_set() const noexcept { return gate_.is_open(); }
 
     /// Returns when the event is set; false when `until` has passed before. May suspend. Cancellation is looked at when it
     /// has to wait: then throws coir::cancelled. Returns true also when the event has been set and was reset since.
     /// Who has returned from here may destroy the event: set() does not touch it any more.
-    bool wait(deadline until = {});
+    bool wait(deadline until = {}) { return gate_.pass(until, detail::wait_kind::event, this, "event::wait"); }
 
 private:
-    friend struct detail::event_access;
+    friend detail::gate_case is_set(event& which) noexcept;
 
-    std::atomic<bool> is_set_{false}; // written under the queue's lock
-    detail::waiter_queue queue_;
+    detail::gate gate_;
 };
+
+/// A case for select(): the event is set.
+[[nodiscard]] inline detail::gate_case is_set(event& which) noexcept {
+    return {which.gate_, detail::wait_kind::event, &which};
+}
 
 } // namespace coir

@@ -3,6 +3,7 @@
 #include <coir/deadline.hpp>
 #include <coir/detail/fiber_base.hpp>
 #include <coir/detail/fiber_task.hpp>
+#include <coir/detail/selectable.hpp>
 #include <coir/spawn_site.hpp>
 #include <coir/stack_size.hpp>
 
@@ -31,6 +32,23 @@ struct fiber_options {
 
 /// Identifies a fiber for as long as the process lives; never reused.
 using fiber_id = std::uint64_t;
+
+namespace detail {
+
+/// The end of a fiber as a case of select().
+class COIR_EXPORT end_case final : public selectable {
+public:
+    explicit end_case(fiber_base* which) noexcept : selectable(wait_kind::join, which), fiber_(which) {}
+    bool try_now() override;
+    bool enter() noexcept override;
+    void leave() noexcept override;
+    bool complete(wake_reason why) override;
+
+private:
+    fiber_base* const fiber_;
+};
+
+} // namespace detail
 
 /// The owner of a task that runs on a stack of its own: `std::jthread`'s shape, with a result.
 ///
@@ -121,6 +139,7 @@ public:
     }
 
 private:
+    template <class Result> friend detail::end_case ended(fiber<Result>& which) noexcept;
     template <class Function>
         requires(std::invocable<std::decay_t<Function>>)
     friend auto spawn(const fiber_options& options, Function&& function)
@@ -130,6 +149,11 @@ private:
 
     detail::fiber_result<T>* state_ = nullptr;
 };
+
+/// A case for select(): `which` has ended, and join() will not wait. select() throws std::logic_error as join() does.
+template <class Result> [[nodiscard]] detail::end_case ended(fiber<Result>& which) noexcept {
+    return detail::end_case{which.state_};
+}
 
 /// Makes a fiber that calls `function()`, copied or moved as std::thread does, and returns its owner.
 ///

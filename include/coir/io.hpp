@@ -1,6 +1,7 @@
 #pragma once
 
 #include <coir/deadline.hpp>
+#include <coir/detail/readiness_case.hpp>
 #include <coir/export.hpp>
 
 #include <cstddef>
@@ -70,6 +71,15 @@ COIR_EXPORT void wait_readable(int descriptor, std::error_code& error, deadline 
 /// As wait_readable(), for writing.
 COIR_EXPORT void wait_writable(int descriptor, deadline until = {});
 COIR_EXPORT void wait_writable(int descriptor, std::error_code& error, deadline until = {}) noexcept;
+
+/// Cases for select(): as wait_readable() and wait_writable(). When `descriptor` cannot be waited for, or is closed meanwhile,
+/// select() throws std::system_error.
+[[nodiscard]] inline detail::readiness_case readable(int descriptor) noexcept {
+    return {descriptor, false};
+}
+[[nodiscard]] inline detail::readiness_case writable(int descriptor) noexcept {
+    return {descriptor, true};
+}
 
 /// Reads what is there, at least one byte; 0 at the end of file (or for an empty buffer).
 COIR_EXPORT std::size_t read_some(int descriptor, std::span<std::byte> buffer, deadline until = {});

@@ -29,7 +29,7 @@ namespace coir {
 ///     connection.receive(answer);
 class COIR_EXPORT mutex {
 public:
-    mutex() = default;
+    constexpr mutex() = default;
     ~mutex();
     mutex(const mutex&) = delete;
     mutex& operator=(const mutex&) = delete;

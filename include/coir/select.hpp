@@ -3,13 +3,13 @@
 #include <coir/channel.hpp>
 #include <coir/deadline.hpp>
 #include <coir/detail/selectable.hpp>
-#include <coir/event.hpp>
 #include <coir/export.hpp>
 
 #include <array>
 #include <concepts>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace coir {
@@ -19,13 +19,15 @@ namespace detail {
 template <class T> class receive_case final : public selectable {
 public:
     receive_case(channel<T>& from, std::optional<T>& into) noexcept
-        : selectable(wait_kind::receive, &from), from_(channel_access::core(from)), into_(into) {}
+        : selectable(wait_kind::receive, &from), from_(channel_access::core(from)), into_(into) {
+        into.reset(); // whichever case is chosen
+    }
 
     bool try_now() override {
         into_.reset();
         return from_.try_receive(&into_) != channel_status::would_block; // closed: no value
     }
-    bool enter() override {
+    bool enter() noexcept override {
         record().value = &into_;
         return from_.enter_receiver(record());
     }
@@ -48,7 +50,7 @@ public:
             throw_channel_error(wake_reason::closed, "select");
         return status == channel_status::done;
     }
-    bool enter() override {
+    bool enter() noexcept override {
         record().value = std::addressof(message_);
         return to_.enter_sender(record());
     }
@@ -64,23 +66,11 @@ private:
     T& message_;
 };
 
-class COIR_EXPORT event_case final : public selectable {
-public:
-    explicit event_case(event& which) noexcept : selectable(wait_kind::event, &which), event_(which) {}
-    bool try_now() override { return event_.is_set(); }
-    bool enter() override;
-    void leave() noexcept override;
-    bool complete(wake_reason /*why*/) override { return true; }
-
-private:
-    event& event_;
-};
-
 class COIR_EXPORT timeout_case final : public selectable {
 public:
     explicit timeout_case(deadline until) noexcept : until_(until) {}
     bool try_now() override { return false; }
-    bool enter() override { return true; }
+    bool enter() noexcept override { return true; }
     void leave() noexcept override {}
     bool complete(wake_reason /*why*/) override { return true; }
     [[nodiscard]] deadline ready_at() const noexcept override { return until_; }
@@ -89,12 +79,16 @@ private:
     const deadline until_;
 };
 
+/// Waits until one of `cases` is done, and returns its index. `may_wait` false: cases.size() if none is possible now. Changes
+/// the order of `cases`.
+COIR_EXPORT std::size_t select_among(std::span<selectable*> cases, bool may_wait);
+
 } // namespace detail
 
-/// Cases for select(), which must not outlive what they refer to. Others: ended() in fiber.hpp, io::readable() and
-/// io::writable() in readiness.hpp.
+/// Cases for select(), which must not outlive what they refer to. Others: is_set(event), ended(fiber), io::readable(number),
+/// io::writable(number), each in the header of its name.
 ///
-/// A message from `from`; `into` is empty afterwards if the channel is closed and nothing is left.
+/// A message from `from`; `into` is emptied, and stays empty when the channel is closed and nothing is left.
 template <class T>
 [[nodiscard]] detail::receive_case<T> receive_from(channel<T>& from, std::optional<T>& into) noexcept {
     return {from, into};
@@ -103,10 +97,6 @@ template <class T>
 /// std::system_error with std::errc::broken_pipe.
 template <class T> [[nodiscard]] detail::send_case<T> send_to(channel<T>& to, T& message) noexcept {
     return {to, message};
-}
-/// The event is set.
-[[nodiscard]] inline detail::event_case is_set(event& which) noexcept {
-    return detail::event_case{which};
 }
 /// `until` has come. Of several the earliest counts.
 [[nodiscard]] inline detail::timeout_case after(deadline until) noexcept {
@@ -117,7 +107,8 @@ template <class T> [[nodiscard]] detail::send_case<T> send_to(channel<T>& to, T&
 /// several are possible, each has the same chance. The others leave no trace: nothing is sent, received or lost.
 ///
 /// Suspends if none is possible. Cancellation is looked at when it has to wait: coir::cancelled. In a thread without a
-/// loop it blocks as threads do (cases for descriptors and fibers need a loop).
+/// loop it blocks as threads do (cases for descriptors and fibers need a loop). What has come is preferred to a deadline that
+/// has passed.
 ///
 ///     std::optional<request> next;
 ///     switch (coir::select(coir::receive_from(requests, next), coir::is_set(stopping), coir::after(30s))) {
@@ -127,14 +118,15 @@ template <class T> [[nodiscard]] detail::send_case<T> send_to(channel<T>& to, T&
 ///     }
 template <std::derived_from<detail::selectable>... Cases> std::size_t select(Cases&&... cases) {
     static_assert(sizeof...(Cases) > 0, "select() without a case would wait for ever");
-    return detail::select_among(std::array<detail::selectable*, sizeof...(Cases)>{&cases...}, true);
+    std::array<detail::selectable*, sizeof...(Cases)> all{&cases...};
+    return detail::select_among(all, true);
 }
 
 /// As select(), but never waits: std::nullopt if nothing is possible now.
 template <std::derived_from<detail::selectable>... Cases>
 [[nodiscard]] std::optional<std::size_t> try_select(Cases&&... cases) {
-    const std::size_t chosen =
-        detail::select_among(std::array<detail::selectable*, sizeof...(Cases)>{&cases...}, false);
+    std::array<detail::selectable*, sizeof...(Cases)> all{&cases...};
+    const std::size_t chosen = detail::select_among(all, false);
     return chosen < sizeof...(Cases) ? std::optional{chosen} : std::nullopt;
 }
 

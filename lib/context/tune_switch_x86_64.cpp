@@ -54,8 +54,12 @@ bool loads_faster_than_it_compares() {
 } // namespace
 
 void tune_switch() noexcept {
-    static const bool measured = loads_faster_than_it_compares();
-    coir_mxcsr_is_free_to_load = measured;
+    // Once, by the first thread that makes a loop or a context; the others find it done before they switch.
+    [[maybe_unused]] static const bool measured = [] {
+        const bool loads = loads_faster_than_it_compares();
+        coir_mxcsr_is_free_to_load = loads;
+        return loads;
+    }();
 }
 
 } // namespace coir::detail

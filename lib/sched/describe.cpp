@@ -85,8 +85,12 @@ std::string describe_state(const fiber_base& fiber) {
     if (!fiber.stack)
         return "has not started";
     if (const wait_record* record = fiber.waiting)
-        return activity(record->kind) + object(record->kind, record->object);
+        return describe_wait(*record);
     return "is ready to run";
+}
+
+std::string describe_wait(const wait_record& record) {
+    return activity(record.kind) + object(record.kind, record.object);
 }
 
 std::string describe_failure(const std::exception_ptr& failure) {

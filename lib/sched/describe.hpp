@@ -15,6 +15,9 @@ namespace coir::detail {
 /// What it does: `waits to read from descriptor 7`, `is ready to run`, …
 [[nodiscard]] std::string describe_state(const fiber_base& fiber);
 
+/// What the one does who waits with `record`.
+[[nodiscard]] std::string describe_wait(const wait_record& record);
+
 /// The message of an exception.
 [[nodiscard]] std::string describe_failure(const std::exception_ptr& failure);
 /// The same for the report of a stack overflow, and what to do about it.

@@ -5,6 +5,7 @@
 #include "sched/loop.hpp"
 
 #include <coir/cancelled.hpp>
+#include <coir/fiber.hpp>
 
 #include <stdexcept>
 #include <string>
@@ -60,6 +61,33 @@ void fiber_base::operator delete(void* block, std::size_t size) noexcept {
 
 void spawn_fiber(fiber_base& fiber, const spawn_parameters& parameters) {
     loop::of_running_fiber("spawn()").spawn(fiber, parameters);
+}
+
+bool end_case::try_now() {
+    if (!fiber_)
+        throw_not_joinable();
+    if (fiber_->finished)
+        return true;
+    const loop& here = loop::of_running_fiber("select()");
+    if (&here.running() == fiber_ || &here != fiber_->owner)
+        throw_wrong_joiner(here, *fiber_);
+    return false;
+}
+
+bool end_case::enter() noexcept {
+    if (fiber_->finished)
+        return false;
+    fiber_->joiners.push_back(record());
+    return true;
+}
+
+void end_case::leave() noexcept {
+    if (record().is_linked()) // else it has ended, and may be gone
+        record().unlink();
+}
+
+bool end_case::complete(wake_reason /*why*/) {
+    return true;
 }
 
 void park_until_end(wait_record& record, fiber_base& fiber, deadline until) {

@@ -44,6 +44,7 @@ constinit std::atomic<std::uint64_t> next_block_of_ids{1};
 } // namespace
 
 constinit thread_local loop* loop::current_ = nullptr;
+constinit std::atomic<bool> loop::any_abandoned_{false};
 
 loop::loop(loop_driver& driver, const loop_options& options)
     : exceptions_(thread_exceptions()), errno_(errno), driver_(driver),
@@ -141,6 +142,8 @@ void loop::switch_to_any(fiber_base& self) {
 
 void loop::park_shared(shared_wait& record, deadline until) noexcept {
     fiber_base& self = *running_;
+    if (record.delivered.load(std::memory_order_relaxed)) [[unlikely]]
+        return;
     // Others see the record already. Who finds here that it has been claimed goes on and parks: it is being delivered.
     if (self.cancel_requested && cancellation_due(self) && claim(record, wake_reason::cancelled)) [[unlikely]]
         return refuse();
@@ -174,7 +177,7 @@ void loop::post(shared_wait& record) noexcept {
 }
 
 void loop::take_posted() noexcept {
-    inbox_.take_all([this](shared_wait& record) { make_ready(record); });
+    inbox_.take_all([this](shared_wait& record) { make_ready_shared(record); });
 }
 
 void loop::arm(scope_state& scope, deadline until) {
@@ -274,6 +277,7 @@ void loop::drive() {
         (void)current(); // as in run_fibers(): a signal handler may have forked
         poll();
         if (abandoned_) {
+            any_abandoned_.store(true, std::memory_order_relaxed);
             report_fibers("has not ended by the shutdown deadline, and is given up");
             current_ = nullptr;
             return;

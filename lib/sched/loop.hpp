@@ -75,6 +75,8 @@ public:
     /// is_abandoned(), and must not be destroyed.
     void run(fiber_base& main);
     [[nodiscard]] bool is_abandoned() const noexcept { return abandoned_; }
+    /// Of this process, so far: their fibers hold for ever what they hold.
+    [[nodiscard]] static bool was_any_abandoned() noexcept { return any_abandoned_.load(std::memory_order_relaxed); }
 
     void spawn(fiber_base& fiber, const spawn_parameters& parameters);
 
@@ -117,7 +119,14 @@ public:
         ready_.push(record.owner);
     }
 
-    /// As make_ready(), from another thread.
+    /// As make_ready(), for a fiber that may not have parked yet: then it will not.
+    void make_ready_shared(shared_wait& record) noexcept {
+        if (record.owner->waiting != &record) [[unlikely]]
+            return record.delivered.store(true, std::memory_order_relaxed);
+        make_ready(record);
+    }
+
+    /// As make_ready_shared(), from another thread.
     void post(shared_wait& record) noexcept;
 
     /// Puts the running fiber at the end of the ready queue and runs the next. Does not look at cancellation.
@@ -187,6 +196,7 @@ private:
 
     static constinit thread_local loop* current_;
     static constinit thread_local loop* forked_; // what current_ was, in the child of a fork(), until it is asked for
+    static constinit std::atomic<bool> any_abandoned_;
 
     // What a switch touches comes first and fits one cache line.
     ring<fiber_base> ready_;        // every fiber at most once

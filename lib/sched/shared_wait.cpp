@@ -20,6 +20,9 @@
 /// 3. Who has claimed, and nobody else, delivers, exactly once. Until then the fiber is parked, or about to park on its own
 ///    thread: delivering to a loop means its ready queue (from its own thread) or its inbox (from another), and both are
 ///    looked at only between fibers. So "about to park" needs no further care: the fiber becomes ready after it has parked.
+///    Except where a user's code runs in between, which may itself wait, or wake (the unlock() of a lock that a
+///    condition_variable is given): a fiber that is not parked with this record is only told (`delivered`), and then does
+///    not park. A thread is told always, since it may find in its parker what was meant for a wait further out.
 /// 4. So a record, and the stack that it is on, cannot go away between claim and delivery, and the claimer may use it: hand over
 ///    a value, or its place. After the delivery it must not be touched any more.
 /// 5. Who was claimed by the timer or by cancellation is still in the object's list. It runs on, takes the object's lock, and
@@ -45,8 +48,8 @@ shared_wait::shared_wait(wait_kind what, const void* which) noexcept
 void shared_wait::park(deadline until) noexcept {
     if (!thread)
         return owner->owner->park_shared(*this, until);
-    if (!thread->park(until) && !claim(*this, wake_reason::timed_out))
-        static_cast<void>(thread->park(deadline::never())); // claimed just now: is being delivered
+    if (!thread->park(delivered, until) && !claim(*this, wake_reason::timed_out))
+        static_cast<void>(thread->park(delivered, deadline::never())); // claimed just now: is being delivered
 }
 
 wake_reason shared_wait::end() noexcept {
@@ -79,10 +82,10 @@ void deliver(wait_record& record) noexcept {
     auto& whole = static_cast<shared_wait&>(
         record.scope == wait_scope::select ? static_cast<select_case&>(record).select : record);
     if (whole.thread)
-        return whole.thread->unpark();
+        return whole.thread->unpark(whole.delivered);
     loop& home = *whole.owner->owner;
     if (&home == loop::current())
-        return home.make_ready(whole);
+        return home.make_ready_shared(whole);
     return home.post(whole);
 }
 

@@ -27,24 +27,39 @@ thread_parker& thread_parker::current() noexcept {
     return parker;
 }
 
-bool thread_parker::park(deadline until) noexcept {
+bool thread_parker::park(const std::atomic<bool>& delivered, deadline until) noexcept {
+    if (kept_ > 0 && delivered.load(std::memory_order_acquire)) {
+        --kept_;
+        return true;
+    }
+    while (take_token(until)) {
+        if (delivered.load(std::memory_order_acquire))
+            return true;
+        ++kept_;
+    }
+    return false;
+}
+
+// False: `until` has passed before there was one.
+bool thread_parker::take_token(deadline until) noexcept {
     const std::int64_t time = until.time().time_since_epoch().count();
     const timespec limit{time > 0 ? time / second : 0, time > 0 ? time % second : 0};
     const int saved_errno = errno;
-    while (unparked_.exchange(0, std::memory_order_acquire) == 0) {
-        if (futex(unparked_, FUTEX_WAIT_BITSET, 0, until.is_never() ? nullptr : &limit) == -1 && errno == ETIMEDOUT) {
-            errno = saved_errno;
-            return unparked_.exchange(0, std::memory_order_acquire) != 0;
-        }
-    }
+    bool in_time = true;
+    while (tokens_.load(std::memory_order_relaxed) == 0 && in_time)
+        in_time = futex(tokens_, FUTEX_WAIT_BITSET, 0, until.is_never() ? nullptr : &limit) == 0 || errno != ETIMEDOUT;
     errno = saved_errno;
+    if (tokens_.load(std::memory_order_relaxed) == 0)
+        return false;
+    tokens_.fetch_sub(1, std::memory_order_acquire);
     return true;
 }
 
-void thread_parker::unpark() noexcept {
+void thread_parker::unpark(std::atomic<bool>& delivered) noexcept {
     const int saved_errno = errno;
-    unparked_.store(1, std::memory_order_release);
-    futex(unparked_, FUTEX_WAKE, 1, nullptr);
+    delivered.store(true, std::memory_order_release);
+    tokens_.fetch_add(1, std::memory_order_release);
+    futex(tokens_, FUTEX_WAKE, 1, nullptr);
     errno = saved_errno;
 }
 

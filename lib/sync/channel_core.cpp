@@ -1,20 +1,19 @@
 #include <coir/detail/channel_core.hpp>
 
-#include "base/diagnostic.hpp"
 #include "sync/waiter_queue.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <new>
 
 /// \file
 /// A channel: a list of full nodes, those who wait to send and those who wait to receive. One lock guards all three.
 ///
-/// An element is never moved under the lock, since moving is a user's code. So a move takes three steps: under the lock,
-/// take what it is about out of the lists (a node, a waiter that is thereby claimed); without the lock, move; under the lock
-/// again, put back. In between nobody else gets at the same node or waiter, and `nodes_in_use_` and `being_sent_` say that
-/// they exist: a receiver that finds a closed channel empty, but with elements on their way, waits for these.
+/// An element is not moved under the lock, since moving is a user's code (unless it is known to copy bytes and nothing more:
+/// element_operations::is_quiet). So a move takes three steps: under the lock, take what it is about out of the lists (a node,
+/// a waiter that is thereby claimed); without the lock, move; under the lock again, put back. In between nobody else gets at
+/// the same node or waiter, and `nodes_in_use_` and `being_sent_` say that they exist: a receiver that finds a closed channel
+/// empty, but with elements on their way, waits for these.
 ///
 /// - A sender that finds a waiting receiver moves its element right into the receiver's optional.
 /// - A receiver without a buffer that finds a waiting sender moves right out of the sender's element.
@@ -35,6 +34,13 @@ bool has_another(intrusive_list<wait_record>& list, const select_case& own) noex
     }) != nullptr;
 }
 
+// Moving on behalf of another has thrown, maybe because the running fiber was cancelled while the move was suspended. It will
+// be told at its next blocking call, as if for the first time.
+void forget_failure() noexcept {
+    if (loop* here = loop::current_with_running_fiber())
+        here->running().cancel_thrown = false;
+}
+
 } // namespace
 
 struct channel_core::node {
@@ -51,10 +57,8 @@ channel_core::channel_core(const element_operations& operations, std::size_t cap
       offset_((sizeof(node) + operations.alignment - 1) / operations.alignment * operations.alignment) {}
 
 channel_core::~channel_core() {
-    if (!senders_.waiters.empty() || !receivers_.empty()) {
-        report("a channel is destroyed while somebody waits for it");
-        std::abort();
-    }
+    if (!receivers_.empty())
+        destroyed_with_waiters(receivers_);
     while (node* full = full_front_) {
         full_front_ = full->next;
         operations_.destroy(element_of(*full));
@@ -84,18 +88,27 @@ channel_status channel_core::try_send(void* element) {
     return send(element, lock, nullptr);
 }
 
+// Nothing may be left to be destroyed after park(): then it is a jump.
 void channel_core::send_or_park(shared_wait& record, deadline until) {
+    if (!send_or_enter(record))
+        return record.park(until);
+}
+
+// True: there is nothing to wait for.
+bool channel_core::send_or_enter(shared_wait& record) {
     held lock{senders_.lock};
     switch (send(record.value, lock, &record)) {
     case channel_status::would_block:
-        return record.park(until);
+        return false;
     case channel_status::closed:
         record.reason.store(wake_reason::closed, std::memory_order_relaxed);
-        return;
+        return true;
     case channel_status::done:
-        record.value = nullptr;
-        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
+        break;
     }
+    record.value = nullptr;
+    record.reason.store(wake_reason::notified, std::memory_order_relaxed);
+    return true;
 }
 
 channel_status channel_core::send(void* element, held& lock, wait_record* record) {
@@ -131,6 +144,11 @@ void channel_core::send_buffered(void* element, held& lock) {
     if (into)
         unused_ = into->next;
     ++nodes_in_use_;
+    if (into && operations_.is_quiet) {
+        operations_.store(element_of(*into), element);
+        push_back(*into);
+        return lock.unlock();
+    }
     ++being_sent_;
     lock.unlock();
     try {
@@ -161,6 +179,7 @@ void channel_core::publish(node& full, held& lock) noexcept {
         lock.lock();
         give_up(&full, lock);
     } catch (...) {
+        forget_failure();
         lock.lock();
         put_back(full, lock);
     }
@@ -173,17 +192,16 @@ void channel_core::give_up(node* unused, held& lock) noexcept {
     claimed_waiters ended;
     if (has_ended())
         ended.claim_all(receivers_, wake_reason::closed);
-    wait_record* sender = claim_first(senders_.waiters);
-    if (sender && unused)
-        return refill(*unused, *sender, lock);
-    --nodes_in_use_;
     if (unused) {
+        if (wait_record* sender = claim_first(senders_.waiters))
+            return refill(*unused, *sender, lock);
         unused->next = unused_;
         unused_ = unused;
+    } else {
+        ended.claim_all(senders_.waiters); // there was no memory for a node; let them try, too
     }
+    --nodes_in_use_;
     lock.unlock();
-    if (sender)
-        deliver(*sender); // there was no memory for a node; let it try, too
 }
 
 // A node, one of being_sent_, keeps its element after all: the next receiver gets it.
@@ -206,6 +224,7 @@ void channel_core::refill(node& unused, wait_record& sender, held& lock) noexcep
         lock.lock();
         publish(unused, lock);
     } catch (...) {
+        forget_failure();
         lock.lock();
         give_up(&unused, lock);
     }
@@ -232,16 +251,19 @@ channel_status channel_core::try_receive(void* optional) {
 }
 
 void channel_core::receive_or_park(shared_wait& record, deadline until) {
-    held lock{senders_.lock};
-    switch (receive(record.value, lock, &record)) {
-    case channel_status::would_block:
+    if (!receive_or_enter(record))
         return record.park(until);
-    case channel_status::closed:
-        record.reason.store(wake_reason::closed, std::memory_order_relaxed);
-        return;
-    case channel_status::done:
-        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
-    }
+}
+
+// True: there is nothing to wait for.
+bool channel_core::receive_or_enter(shared_wait& record) {
+    held lock{senders_.lock};
+    const channel_status status = receive(record.value, lock, &record);
+    if (status == channel_status::would_block)
+        return false;
+    record.reason.store(status == channel_status::closed ? wake_reason::closed : wake_reason::notified,
+                        std::memory_order_relaxed);
+    return true;
 }
 
 channel_status channel_core::receive(void* optional, held& lock, wait_record* record) {
@@ -267,6 +289,13 @@ void channel_core::receive_buffered(void* optional, held& lock) {
     node& from = *full_front_;
     full_front_ = from.next;
     --full_;
+    if (operations_.is_quiet && senders_.waiters.empty()) { // nor do receivers wait, since something was there
+        operations_.take(optional, element_of(from));
+        from.next = unused_;
+        unused_ = &from;
+        --nodes_in_use_;
+        return lock.unlock();
+    }
     ++being_sent_; // it may come back
     lock.unlock();
     try {

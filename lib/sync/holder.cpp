@@ -1,6 +1,11 @@
 #include "sync/holder.hpp"
 
+#include "base/diagnostic.hpp"
 #include "sched/describe.hpp"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <system_error>
 
 namespace coir::detail {
 
@@ -8,6 +13,20 @@ std::string describe_holder(holder who) {
     if ((who & is_thread) != 0)
         return "a thread without a loop";
     return describe(*reinterpret_cast<const fiber_base*>(who));
+}
+
+void throw_misuse(holder who, const char* what) {
+    throw std::logic_error("coir: " + describe_holder(who) + ' ' + what);
+}
+
+void throw_deadlock(holder who, const char* what) {
+    throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
+                            "coir: " + describe_holder(who) + ' ' + what);
+}
+
+void abort_for_misuse(holder who, const char* what) noexcept {
+    report(describe_holder(who) + ' ' + what);
+    std::abort();
 }
 
 } // namespace coir::detail

@@ -31,4 +31,10 @@ inline constexpr holder is_thread = 2;
 /// `fiber 42 "name"` or `a thread`, for messages. The fiber must exist.
 [[nodiscard]] std::string describe_holder(holder who);
 
+/// Misuse: who did what. std::logic_error; std::system_error with std::errc::resource_deadlock_would_occur; or, where nothing
+/// can be thrown, the end of the program.
+[[noreturn]] void throw_misuse(holder who, const char* what);
+[[noreturn]] void throw_deadlock(holder who, const char* what);
+[[noreturn]] void abort_for_misuse(holder who, const char* what) noexcept;
+
 } // namespace coir::detail

@@ -1,13 +1,8 @@
 #include <coir/mutex.hpp>
 
-#include "base/diagnostic.hpp"
 #include "base/single_threaded.hpp"
 #include "sync/holder.hpp"
 #include "sync/waiter_queue.hpp"
-
-#include <cstdlib>
-#include <stdexcept>
-#include <system_error>
 
 /// \file
 /// One word says who holds the mutex and whether somebody waits; without waiters, locking and unlocking are one
@@ -56,12 +51,12 @@ bool exchange_if(std::atomic<holder>& word, holder expected, holder desired) noe
 
 mutex::~mutex() {
     const holder last = holder_.load(std::memory_order_relaxed);
-    if (last == 0)
+    if (last == 0 || detail::loop::was_any_abandoned())
         return;
     const holder self = detail::current_holder();
-    detail::report(detail::describe_holder(self) + " destroys a mutex that " +
-                   ((last & ~has_waiters) == self ? "it holds itself" : "another fiber or thread holds or waits for"));
-    std::abort();
+    detail::abort_for_misuse(self, (last & ~has_waiters) == self
+                                       ? "destroys a mutex that it holds itself"
+                                       : "destroys a mutex that another fiber or thread holds or waits for");
 }
 
 void mutex::lock() {
@@ -94,10 +89,10 @@ bool mutex::lock_slowly(holder self, deadline until) {
         detail::guard held{queue_.lock};
         holder now = holder_.load(std::memory_order_relaxed);
         for (;;) {
-            if ((now & ~has_waiters) == self)
-                throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
-                                        "coir: " + detail::describe_holder(self) +
-                                            " locks a mutex that it holds already");
+            if ((now & ~has_waiters) == self) {
+                held.unlock();
+                detail::throw_deadlock(self, "locks a mutex that it holds already");
+            }
             if (now == 0 || now == has_waiters) {
                 if (holder_.compare_exchange_weak(now, self | now, std::memory_order_acquire,
                                                   std::memory_order_relaxed))
@@ -137,8 +132,10 @@ bool mutex::lock_slowly(holder self, deadline until) {
 void mutex::unlock_slowly(holder self) {
     for (;;) {
         detail::guard held{queue_.lock};
-        if ((holder_.load(std::memory_order_relaxed) & ~has_waiters) != self)
-            throw std::logic_error("coir: " + detail::describe_holder(self) + " unlocks a mutex that it does not hold");
+        if ((holder_.load(std::memory_order_relaxed) & ~has_waiters) != self) {
+            held.unlock();
+            detail::throw_misuse(self, "unlocks a mutex that it does not hold");
+        }
         detail::wait_record* next = detail::claim_first(queue_.waiters);
         const holder others = queue_.waiters.empty() ? 0 : has_waiters;
         if (!next) {

@@ -1,104 +1,97 @@
 #include <coir/select.hpp>
 
-#include "sync/event_access.hpp"
-#include "sync/waiter_queue.hpp"
+#include "sched/cancellation.hpp"
+#include "sched/loop.hpp"
 
 #include <cstdint>
+#include <utility>
 
+/// \file
+/// select(): several waits as one. Each case has a record in the list of its object; who claims one of them claims the
+/// shared_wait of the select() as a whole, so that only one case can be chosen, and says which.
+///
+/// Operations without waiting are done only while no case is entered, so that nobody can choose another one meanwhile; and
+/// select() waits only while all are entered. Between its look at the first and its entering the last, something may have
+/// become possible: entering says so, under the object's lock, and select() begins anew.
 namespace coir::detail {
 namespace {
 
-// Where to begin looking, so that no case is preferred: xorshift (G. Marsaglia, Xorshift RNGs, 2003).
-std::size_t anywhere(std::size_t size) noexcept {
+// Below `bound`: xorshift (G. Marsaglia, Xorshift RNGs, 2003).
+std::size_t random_below(std::size_t bound) noexcept {
     static constinit thread_local std::uint32_t state = 2463534242;
     state ^= state << 13;
     state ^= state >> 17;
     state ^= state << 5;
-    return state % size;
+    return static_cast<std::size_t>((std::uint64_t{state} * bound) >> 32);
 }
 
-struct earliest {
-    deadline time;
-    std::size_t index = 0;
-};
-
-earliest find_earliest(std::span<selectable* const> cases) noexcept {
-    earliest found;
-    for (std::size_t i = 0; i < cases.size(); ++i)
-        if (cases[i]->ready_at() < found.time)
-            found = {cases[i]->ready_at(), i};
-    return found;
+// Does the first that is possible, in an order in which each is equally likely to come before the others. Null: none is.
+selectable* try_in_random_order(std::span<selectable*> cases) {
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+        std::swap(cases[i], cases[i + random_below(cases.size() - i)]);
+        if (cases[i]->try_now())
+            return cases[i];
+    }
+    return nullptr;
 }
 
-/// One round of waiting: the cases that have been entered.
-class round {
-public:
-    explicit round(std::span<selectable* const> cases) noexcept : cases_(cases) {}
+selectable* find_earliest(std::span<selectable* const> cases) noexcept {
+    selectable* earliest = cases.front();
+    for (selectable* each : cases)
+        if (each->ready_at() < earliest->ready_at())
+            earliest = each;
+    return earliest;
+}
 
-    /// False: one case need not wait.
-    bool enter(shared_wait& whole) {
-        for (; entered_ < cases_.size(); ++entered_) {
-            cases_[entered_]->begin(whole);
-            if (!cases_[entered_]->enter())
-                return false;
-        }
-        return true;
+// False: one case need not wait, and it and those after it have not been entered. `entered` counts.
+bool enter_all(std::span<selectable* const> cases, shared_wait& whole, std::size_t& entered) {
+    for (; entered < cases.size(); ++entered) {
+        cases[entered]->begin(whole);
+        if (!cases[entered]->enter())
+            return false;
     }
+    return true;
+}
 
-    void leave() noexcept {
-        while (entered_ > 0)
-            cases_[--entered_]->leave();
-    }
-
-private:
-    std::span<selectable* const> cases_;
-    std::size_t entered_ = 0;
-};
+// One round of waiting. Null: another is needed.
+selectable* wait_for_one(std::span<selectable* const> cases) {
+    selectable* const earliest = find_earliest(cases);
+    shared_wait whole{wait_kind::select, nullptr};
+    std::size_t entered = 0;
+    const bool must_wait = enter_all(cases, whole, entered);
+    const bool retracted = !must_wait && claim(whole, wake_reason::notified);
+    if (!retracted) // all wait; or one that had been entered was chosen meanwhile, and is being delivered
+        whole.park(must_wait ? earliest->ready_at() : deadline::never());
+    const wake_reason reason = retracted ? wake_reason::notified : whole.end();
+    while (entered > 0)
+        if (!cases[--entered]->owns(whole.chosen))
+            cases[entered]->leave();
+    if (retracted)
+        return nullptr;
+    if (reason == wake_reason::timed_out)
+        return earliest;
+    if (reason == wake_reason::cancelled)
+        throw_cancelled(*whole.owner, "select");
+    for (selectable* each : cases)
+        if (each->owns(whole.chosen))
+            return each->complete(reason) ? each : nullptr;
+    return nullptr;
+}
 
 } // namespace
 
-selectable::~selectable() = default;
-
-// Doing happens only while no case is entered, so nobody can choose another one meanwhile; waiting only while all are.
-std::size_t select_among(std::span<selectable* const> cases, bool may_wait) {
-    const std::size_t start = anywhere(cases.size());
+std::size_t select_among(std::span<selectable*> cases, bool may_wait) {
+    for (std::size_t i = 0; i < cases.size(); ++i)
+        cases[i]->index = i;
     for (;;) {
-        for (std::size_t i = 0; i < cases.size(); ++i) {
-            const std::size_t index = (start + i) % cases.size();
-            if (cases[index]->try_now())
-                return index;
-        }
-        if (!may_wait)
+        selectable* chosen = try_in_random_order(cases);
+        if (!chosen && !may_wait)
             return cases.size();
-
-        const earliest limit = find_earliest(cases);
-        shared_wait whole{wait_kind::select, nullptr};
-        round waiting{cases};
-        const bool must_wait = waiting.enter(whole);
-        if (!must_wait && claim(whole, wake_reason::notified)) {
-            waiting.leave();
-            continue;
-        }
-        // Either all cases wait, or one that had been entered was chosen meanwhile, and is being delivered.
-        whole.park(must_wait ? limit.time : deadline::never());
-        const wake_reason reason = whole.end();
-        waiting.leave();
-        if (reason == wake_reason::timed_out)
-            return limit.index;
-        if (reason == wake_reason::cancelled)
-            throw_cancelled(*whole.owner, "select");
-        for (std::size_t i = 0; i < cases.size(); ++i)
-            if (cases[i]->owns(whole.chosen) && cases[i]->complete(reason))
-                return i;
+        if (!chosen)
+            chosen = wait_for_one(cases);
+        if (chosen)
+            return chosen->index;
     }
-}
-
-bool event_case::enter() {
-    return event_access::enter(event_, record());
-}
-
-void event_case::leave() noexcept {
-    event_access::leave(event_, record());
 }
 
 } // namespace coir::detail

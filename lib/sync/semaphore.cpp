@@ -1,8 +1,7 @@
 #include <coir/semaphore.hpp>
 
+#include "sync/holder.hpp"
 #include "sync/waiter_queue.hpp"
-
-#include <stdexcept>
 
 namespace coir::detail {
 
@@ -25,9 +24,11 @@ bool semaphore_core::acquire(deadline until) {
 
 void semaphore_core::release(std::ptrdiff_t update, std::ptrdiff_t most) {
     claimed_waiters claimed;
-    const guard held{queue_.lock};
-    if (update < 0 || update > most - count_)
-        throw std::logic_error("coir: counting_semaphore::release would exceed its maximum");
+    guard held{queue_.lock};
+    if (update < 0 || update > most - count_) {
+        held.unlock();
+        throw_misuse(current_holder(), "releases more than the maximum of a counting_semaphore");
+    }
     while (update > 0 && claimed.claim_next(queue_))
         --update;
     count_ += update;

@@ -1,6 +1,28 @@
 #include "sync/waiter_queue.hpp"
 
+#include "base/diagnostic.hpp"
+#include "sched/describe.hpp"
+
+#include <cstdlib>
+#include <string>
+
 namespace coir::detail {
+namespace {
+
+bool is_given_up(const wait_record& record) noexcept {
+    return record.owner && record.owner->owner->is_abandoned();
+}
+
+} // namespace
+
+void destroyed_with_waiters(intrusive_list<wait_record>& waiters) noexcept {
+    const wait_record* hopeful = waiters.find_if([](const wait_record& record) { return !is_given_up(record); });
+    if (!hopeful)
+        return;
+    const std::string who = hopeful->owner ? describe(*hopeful->owner) : std::string{"a thread without a loop"};
+    report(who + ' ' + describe_wait(*hopeful) + ", which is destroyed");
+    std::abort();
+}
 
 bool end_turn(waiter_queue& queue, shared_wait& record, const char* operation) {
     const wake_reason reason = record.end();

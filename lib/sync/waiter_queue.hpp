@@ -35,11 +35,13 @@ public:
             deliver(list_.pop_front());
     }
 
+    void add(wait_record& claimed) noexcept { list_.push_back(claimed); }
+
     /// Claims the first of `waiters`; false if there is none.
     bool claim_next(intrusive_list<wait_record>& waiters, wake_reason why = wake_reason::notified) noexcept {
         wait_record* record = claim_first(waiters, why);
         if (record)
-            list_.push_back(*record);
+            add(*record);
         return record != nullptr;
     }
     bool claim_next(waiter_queue& queue) noexcept { return claim_next(queue.waiters); }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace coir::detail {
@@ -22,15 +23,20 @@ struct element_operations {
     /// Moves `*element` into a std::optional, which is empty.
     void (*take)(void* optional, void* element);
     void (*destroy)(void* element) noexcept;
+    /// None of these runs a user's code.
+    bool is_quiet;
 };
 
 template <class T>
 inline constexpr element_operations operations_of{
-    sizeof(T), alignof(T), [](void* memory, void* element) { ::new (memory) T(std::move(*static_cast<T*>(element))); },
+    sizeof(T),
+    alignof(T),
+    [](void* memory, void* element) { ::new (memory) T(std::move(*static_cast<T*>(element))); },
     [](void* optional, void* element) {
         static_cast<std::optional<T>*>(optional)->emplace(std::move(*static_cast<T*>(element)));
     },
-    [](void* element) noexcept { std::destroy_at(static_cast<T*>(element)); }};
+    [](void* element) noexcept { std::destroy_at(static_cast<T*>(element)); },
+    std::is_trivially_move_constructible_v<T>&& std::is_trivially_destructible_v<T>};
 
 enum class channel_status : unsigned char {
     done,        ///< the element has been moved
@@ -78,6 +84,8 @@ private:
     // With the lock held at the beginning, and free at the end. `record`, if any, waits in the case of would_block.
     channel_status send(void* element, held& lock, wait_record* record);
     channel_status receive(void* optional, held& lock, wait_record* record);
+    bool send_or_enter(shared_wait& record);
+    bool receive_or_enter(shared_wait& record);
     void hand_over(wait_record& receiver, void* element, held& lock);
     void send_buffered(void* element, held& lock);
     void receive_buffered(void* optional, held& lock);

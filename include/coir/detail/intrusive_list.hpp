@@ -29,7 +29,7 @@ private:
 /// Elements must be taken out before they die; the list must be empty when it dies.
 template <class T> class intrusive_list {
 public:
-    intrusive_list() noexcept { head_.next_ = head_.previous_ = &head_; }
+    constexpr intrusive_list() noexcept { head_.next_ = head_.previous_ = &head_; }
     intrusive_list(const intrusive_list&) = delete;
     intrusive_list& operator=(const intrusive_list&) = delete;
 

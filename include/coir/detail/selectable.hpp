@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <span>
 
 namespace coir::detail {
 
@@ -20,11 +19,11 @@ public:
     /// Does the operation if that is possible without waiting; never suspends. While it runs, no case is entered.
     virtual bool try_now() = 0;
     /// Puts record() among those who wait for the object; false if the operation may be possible now, or nothing was entered
-    /// for another reason: then select() tries all cases again.
-    virtual bool enter() = 0;
-    /// Takes record() out again, if it is still there.
+    /// for another reason, which try_now() then throws: select() tries all cases again.
+    virtual bool enter() noexcept = 0;
+    /// Takes record() out again, if it is still there. Not called of the case that has been chosen.
     virtual void leave() noexcept = 0;
-    /// record() has been claimed for `why`, notified or closed, and all cases have been left. False: it was a hint only.
+    /// record() has been claimed for `why`, notified or closed, and all others have been left. False: it was a hint only.
     virtual bool complete(wake_reason why) = 0;
     /// When this case is ready without anybody doing anything.
     [[nodiscard]] virtual deadline ready_at() const noexcept { return deadline::never(); }
@@ -35,6 +34,8 @@ public:
     /// `one` is the record of this case.
     [[nodiscard]] bool owns(const select_case* one) const noexcept { return record_ && &*record_ == one; }
 
+    std::size_t index = 0; ///< among the arguments of select()
+
 protected:
     explicit selectable(wait_kind kind = wait_kind::select, const void* object = nullptr) noexcept
         : kind_(kind), object_(object) {}
@@ -44,8 +45,5 @@ private:
     const void* const object_;
     std::optional<select_case> record_;
 };
-
-/// Waits until one of `cases` is done, and returns its index. `may_wait` false: cases.size() if none is possible now.
-COIR_EXPORT std::size_t select_among(std::span<selectable* const> cases, bool may_wait);
 
 } // namespace coir::detail

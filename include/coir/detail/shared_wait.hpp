@@ -4,6 +4,8 @@
 #include <coir/detail/wait_record.hpp>
 #include <coir/export.hpp>
 
+#include <atomic>
+
 namespace coir::detail {
 
 class thread_parker;
@@ -33,7 +35,10 @@ struct COIR_EXPORT shared_wait : wait_record {
     /// Ends the wait that park() began: takes the record out of the timer queue. Who claimed it?
     [[nodiscard]] wake_reason end() noexcept;
 
-    thread_parker* const thread;        ///< who waits, when it is not a fiber; else null
+    thread_parker* const thread; ///< who waits, when it is not a fiber; else null
+    /// To a thread; or to a fiber that has not parked yet: then it need not. By the one that delivers, of a fiber its own
+    /// thread.
+    std::atomic<bool> delivered{false};
     shared_wait* next_posted = nullptr; ///< in the inbox of its loop, after the claim; by the thread that claimed
     select_case* chosen = nullptr;      ///< through which it was claimed; by the thread that claimed
 };

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <coir/detail/future_state.hpp>
+#include <coir/fiber.hpp>
+#include <coir/future.hpp>
+#include <coir/promise.hpp>
+
+#include <concepts>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+namespace detail {
+
+/// What the fiber of an async() does.
+template <class T, class Work> class async_call {
+public:
+    async_call(std::shared_ptr<future_value<T>> state, Work&& work) : state_(std::move(state)), work_(std::move(work)) {
+        state_->begin_result();
+    }
+
+    void operator()() {
+        try {
+            state_->keep_result_of(std::move(*work_));
+        } catch (...) {
+            state_->fail(std::current_exception());
+        }
+        work_.reset(); // what it borrows may be gone when the result is there
+        state_->publish();
+    }
+
+private:
+    std::shared_ptr<future_value<T>> state_;
+    std::optional<Work> work_;
+};
+
+} // namespace detail
+
+/// Calls `function(arguments...)`, copied or moved as std::thread does, in a new fiber of the calling loop: std::async, with
+/// the policy std::launch::async.
+///
+/// Does not suspend. The future may be used on any thread. The last of the future and its copies that goes away waits for the
+/// end of the call, as the standard's does, and is not interrupted; so what the call borrows may be declared before
+/// it. When the loop ends the fiber is cancelled: the result then is coir::cancelled, unless it returns nevertheless.
+/// Errors, with nothing started: spawn()'s.
+///
+///     coir::future<page> left = coir::async(fetch, "https://left.example");
+///     coir::future<page> right = coir::async(fetch, "https://right.example");
+///     show(left.get(), right.get());
+template <class Function, class... Arguments>
+    requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
+auto async(const fiber_options& options, Function&& function, Arguments&&... arguments) {
+    using result = std::invoke_result_t<std::decay_t<Function>, std::decay_t<Arguments>...>;
+    auto work = detail::bind(std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+    auto state = std::make_shared<detail::future_value<result>>();
+    spawn(options, detail::async_call<result, decltype(work)>{state, std::move(work)}).detach();
+    detail::future_value<result>* const shared = state.get();
+    return detail::future_access::make<result>(std::shared_ptr<detail::future_value<result>>{
+        shared, [state = std::move(state)](auto*) { state->wait_uninterrupted(); }});
+}
+
+/// As above, with default options.
+template <class Function, class... Arguments>
+    requires(std::invocable<std::decay_t<Function>, std::decay_t<Arguments>...>)
+auto async(Function&& function, Arguments&&... arguments) {
+    return coir::async(fiber_options{}, std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+}
+
+} // namespace coir

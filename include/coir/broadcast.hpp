@@ -1,0 +1,158 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/detail/broadcast_core.hpp>
+#include <coir/slow_subscriber.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+/// Tells every subscriber every value: each receives all that have been sent since it subscribed, all in the same order.
+/// Between fibers of one loop or several, and threads without a loop, which then block as threads do. Any number may send,
+/// and several may share a subscription, which then is a queue between them.
+///
+/// **Slow subscribers.** Each has room for `capacity` values that it has not received yet. When one has none left, send()
+/// waits for it, unless it has subscribed with slow_subscriber::loses_oldest: then it loses the oldest, and missed() counts.
+/// A subscription that nobody receives from any more should be destroyed: it holds up everybody.
+///
+/// **Closing.** After close(), and when the broadcast is destroyed, nothing more can be sent; subscribers get what is left,
+/// and then std::nullopt. Subscriptions may outlive the broadcast.
+///
+/// **Suspension.** send() suspends when it has to wait for a subscriber, or for its turn, which is as fair as a coir::mutex.
+/// receive() suspends when nothing is there. Both may, for a moment, when another thread uses the same broadcast.
+/// Cancellation is looked at when they have to wait: coir::cancelled. A deadline: std::system_error with
+/// std::errc::timed_out. Sending into a closed one: std::errc::broken_pipe. A send() that fails has reached nobody, and leaves
+/// the caller's object as it was.
+///
+///     coir::broadcast<quote> quotes{64};
+///     coir::spawn([from = quotes.subscribe()]() mutable { for (const quote& one : from) print(one); }).detach();
+///     quotes.send({"ACME", 17.5});
+template <class T> class broadcast {
+public:
+    static_assert(std::is_object_v<T> && std::is_move_constructible_v<T>, "values are moved");
+
+    using value_type = T;
+    class subscription;
+
+    /// Throws std::invalid_argument if `capacity` is 0.
+    explicit broadcast(std::size_t capacity) : core_(std::make_shared<detail::broadcast_core>(capacity)) {}
+    broadcast(const broadcast&) = delete;
+    broadcast& operator=(const broadcast&) = delete;
+    ~broadcast() { close(); }
+
+    /// Who holds it receives what is sent from now on.
+    [[nodiscard]] subscription subscribe(slow_subscriber rule = slow_subscriber::is_waited_for) {
+        return subscription{core_, rule};
+    }
+
+    /// Moves `value`, or copies it, once for all subscribers.
+    void send(T&& value, deadline until = {}) {
+        const auto shared = std::make_shared<T>(std::move(value));
+        try {
+            send_shared(shared, until);
+        } catch (...) {
+            value = std::move(*shared);
+            throw;
+        }
+    }
+    void send(const T& value, deadline until = {}) { send_shared(std::make_shared<T>(value), until); }
+
+    /// No more values. Those who wait in send() fail. The second time does nothing.
+    void close() noexcept { core_->close(); }
+    [[nodiscard]] bool is_closed() const noexcept { return core_->is_closed(); }
+
+    /// How many there are; a moment later it may be another number.
+    [[nodiscard]] std::size_t subscribers() const noexcept { return core_->subscribers(); }
+
+private:
+    void send_shared(const detail::broadcast_value& value, deadline until) {
+        if (const std::errc error = core_->send(value, until); error != std::errc{})
+            detail::throw_broadcast_error(error, "broadcast::send");
+    }
+
+    std::shared_ptr<detail::broadcast_core> core_;
+};
+
+/// What one subscriber has not received yet. Destroying it ends the subscription; nobody may be receiving from it then.
+template <class T> class broadcast<T>::subscription {
+public:
+    subscription(subscription&& other) noexcept
+        : core_(std::move(other.core_)), state_(std::exchange(other.state_, nullptr)) {}
+    subscription& operator=(subscription&& other) noexcept {
+        subscription old{std::move(other)};
+        std::swap(core_, old.core_);
+        std::swap(state_, old.state_);
+        return *this;
+    }
+    ~subscription() {
+        if (state_)
+            core_->unsubscribe(*state_);
+    }
+
+    /// The next value, a copy of it; std::nullopt when the broadcast is closed and nothing is left.
+    [[nodiscard]] std::optional<T> receive(deadline until = {}) {
+        const std::shared_ptr<const T> value = receive_shared(until);
+        return value ? std::optional<T>{*value} : std::nullopt;
+    }
+
+    /// As receive(), without a copy: all subscribers share the value. Null when the broadcast is closed and nothing is left.
+    [[nodiscard]] std::shared_ptr<const T> receive_shared(deadline until = {}) {
+        detail::broadcast_value value;
+        if (const std::errc error = core_->receive(*state_, value, until); error != std::errc{})
+            detail::throw_broadcast_error(error, "broadcast::receive");
+        return std::static_pointer_cast<const T>(std::move(value));
+    }
+
+    /// Values that wait to be received; a moment later it may be another number.
+    [[nodiscard]] std::size_t size() const noexcept { return core_->size_of(*state_); }
+    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+    /// Values that it has lost, since it was too slow.
+    [[nodiscard]] std::uint64_t missed() const noexcept { return core_->missed_by(*state_); }
+
+    /// Receives, without copies: an input range that ends when the broadcast is closed and nothing is left.
+    class iterator {
+    public:
+        using value_type = T;
+        using difference_type = std::ptrdiff_t;
+        using iterator_concept = std::input_iterator_tag;
+
+        iterator() = default;
+        explicit iterator(subscription& from) : from_(&from), value_(from.receive_shared()) {}
+
+        [[nodiscard]] const T& operator*() const noexcept { return *value_; }
+        [[nodiscard]] const T* operator->() const noexcept { return value_.get(); }
+        iterator& operator++() {
+            value_ = nullptr; // may be the last that holds it
+            value_ = from_->receive_shared();
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        [[nodiscard]] bool operator==(std::default_sentinel_t) const noexcept { return !value_; }
+
+    private:
+        subscription* from_ = nullptr;
+        std::shared_ptr<const T> value_;
+    };
+
+    [[nodiscard]] iterator begin() { return iterator{*this}; }
+    [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
+
+private:
+    friend broadcast;
+    subscription(std::shared_ptr<detail::broadcast_core> core, slow_subscriber rule)
+        : core_(std::move(core)), state_(core_->subscribe(rule)) {}
+
+    std::shared_ptr<detail::broadcast_core> core_;
+    detail::broadcast_subscriber* state_;
+};
+
+} // namespace coir

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/detail/gate.hpp>
+#include <coir/export.hpp>
+
+#include <atomic>
+#include <exception>
+#include <future>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace coir::detail {
+
+/// What a promise, or an asynchronous call, shares with its futures, but for the value. A result is kept in three steps, since
+/// making the value is a user's code: begin_result() makes sure that it is the only one, then value or failure is
+/// stored, and publish() lets go on who waits.
+class COIR_EXPORT future_state {
+public:
+    future_state() = default;
+    future_state(const future_state&) = delete;
+    future_state& operator=(const future_state&) = delete;
+
+    /// Throws std::future_errc::promise_already_satisfied.
+    void begin_result();
+    /// There is no value in the end; another may come.
+    void withdraw_result() noexcept { is_satisfied_.store(false, std::memory_order_release); }
+    /// After begin_result().
+    void fail(std::exception_ptr failure) noexcept { failure_ = std::move(failure); }
+    void publish() noexcept { ready_.open(); }
+    /// Nobody will make a result any more.
+    void break_promise() noexcept;
+
+    /// There is one future, or those that were copied from it. Throws std::future_errc::future_already_retrieved.
+    void retrieve();
+
+    /// Until the result is there; false when `until` has passed before. Throws cancelled.
+    bool wait(deadline until) { return ready_.pass(until, wait_kind::future, this, "future::wait"); }
+    /// Until the result is there, whatever may come.
+    void wait_uninterrupted() noexcept;
+    /// Until the result is there; throws std::errc::timed_out, or cancelled.
+    void wait_for_result(deadline until);
+    /// After a wait.
+    void rethrow_failure() const {
+        if (failure_)
+            std::rethrow_exception(failure_);
+    }
+
+private:
+    std::atomic<bool> is_satisfied_{false};
+    std::atomic<bool> is_retrieved_{false};
+    std::exception_ptr failure_; // written before ready_ is opened, read after it has been passed
+    gate ready_;
+};
+
+/// With the value, written and read as the failure is.
+template <class T> class future_value : public future_state {
+public:
+    template <class Value> void keep(Value&& value) { value_.emplace(std::forward<Value>(value)); }
+    template <class Work> void keep_result_of(Work&& work) { value_.emplace(std::forward<Work>(work)()); }
+    [[nodiscard]] const T& get() const noexcept { return *value_; }
+    [[nodiscard]] T take() { return std::move(*value_); }
+
+private:
+    std::optional<T> value_;
+};
+
+template <class T> class future_value<T&> : public future_state {
+public:
+    void keep(T& value) noexcept { value_ = std::addressof(value); }
+    template <class Work> void keep_result_of(Work&& work) { keep(std::forward<Work>(work)()); }
+    [[nodiscard]] T& get() const noexcept { return *value_; }
+    [[nodiscard]] T& take() noexcept { return *value_; }
+
+private:
+    T* value_ = nullptr;
+};
+
+template <> class future_value<void> : public future_state {
+public:
+    void keep() noexcept {}
+    template <class Work> void keep_result_of(Work&& work) { std::forward<Work>(work)(); }
+    void get() const noexcept {}
+    void take() noexcept {}
+};
+
+[[noreturn]] COIR_EXPORT void throw_future_error(std::future_errc error);
+
+/// What `state`, of a promise or a future, points at. Throws std::future_errc::no_state.
+template <class State> [[nodiscard]] State& state_of(const std::shared_ptr<State>& state) {
+    if (!state)
+        throw_future_error(std::future_errc::no_state);
+    return *state;
+}
+
+/// For promises and asynchronous calls, which make futures.
+struct future_access;
+
+} // namespace coir::detail

@@ -1,0 +1,7 @@
+#include <coir/detail/selectable.hpp>
+
+namespace coir::detail {
+
+selectable::~selectable() = default;
+
+} // namespace coir::detail
