@@ -324,7 +324,7 @@ parser.add_argument("--build", required=True, type=pathlib.Path, help="directory
 parser.add_argument("--out", required=True, type=pathlib.Path, help="where the results go, as JSON")
 parser.add_argument("--only", action="append", metavar="NAME", choices=[row.name for row in rows],
                     help=f"measure this row; may be given again: {', '.join(row.name for row in rows)}")
-parser.add_argument("--quick", action="store_true", help="shorter measurements: all of them in under 90 s")
+parser.add_argument("--quick", action="store_true", help="shorter measurements: all of them in about 2 minutes")
 options = parser.parse_args()
 options.build = options.build.resolve()
 
