@@ -1,6 +1,6 @@
 /// \file
 /// cross_thread_wake: a round trip between two threads on two cores, by condition variable: fibers of two loops, against
-/// threads. All threads sleep in the kernel until they are woken. The wall clock, since it is about waiting.
+/// threads. All sleep in the kernel until they are woken. The wall clock, since it is about waiting.
 
 #include "ping_pong.hpp"
 #include "stopwatch.hpp"

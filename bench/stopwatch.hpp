@@ -27,7 +27,7 @@ private:
     const std::chrono::nanoseconds start_;
 };
 
-/// Calls `operations(n)`, which is to carry out n operations: for a warm-up, and then for `count`. What one took, in ns.
+/// Calls `operations(n)`, which carries out n operations: as a warm-up, then for `count`. What one took, in ns.
 template <class Operations> double time_per_operation(std::int64_t count, Operations operations) {
     operations(count / 10 + 1);
     const stopwatch watch;
