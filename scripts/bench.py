@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import resource
+import select
 import signal
 import statistics
 import subprocess
@@ -96,6 +97,97 @@ def middle_pair(peer, output):
     pairs = [tuple(map(float, line.split())) for line in lines if not line.startswith("#")]
     coir, peer_value = sorted(pairs, key=lambda pair: pair[0] / pair[1])[len(pairs) // 2]
     return Result(coir, peer, peer_value, [line.lstrip("# ") for line in lines if line.startswith("#")])
+
+
+class Turns:
+    """A process that measures one side of a row, in turns: it is told a number of operations, and answers what one took."""
+
+    def __init__(self, *command):
+        self.command = [str(word) for word in command]
+        try:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=subprocess.PIPE, text=True, bufsize=1)
+        except OSError as error:
+            raise NotMeasured(f"{self.command[0]}: {error.strerror}") from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def take(self, operations):
+        try:
+            self.process.stdin.write(f"{operations}\n")
+            answer = self.process.stdout.readline() if select.select([self.process.stdout], [], [], 300)[0] else ""
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            self.process.kill()
+            complaint = self.process.stderr.read().strip().splitlines() or [f"{' '.join(self.command)} gives no answer"]
+            raise NotMeasured(complaint[-1])
+        return float(answer)
+
+
+def take_turns(ours, peer, peer_name, pairs, operations):
+    """Two sides in turn, A B B A, so that whatever the first of a pair has of being the first, both have. `operations`:
+    how many in one turn of ours, of the peer; what is None is chosen so that a turn takes long enough."""
+    seconds = 0.03 if options.quick else 0.1
+    lines = []
+    with Turns(*ours) as a, Turns(*peer) as b:
+        counts = [count or round(seconds * 1e9 / side.take(5000)) for side, count in zip((a, b), operations)]
+        for side, count in zip((a, b), counts):
+            side.take(count)  # warm-up
+        for i in range(pairs):
+            sides = [(a, counts[0]), (b, counts[1])]
+            values = {side: side.take(count) for side, count in (sides if i % 2 == 0 else reversed(sides))}
+            lines.append(f"{values[a]} {values[b]}")
+    return middle_pair(peer_name, "\n".join(lines))
+
+
+def sync_side(row, library):
+    return [options.build / "bench" / "sync_bench", row, library]
+
+
+def go_side(row):
+    """Builds it first, which is quick when there is nothing to do. No modules but its own: nothing is fetched."""
+    program = options.build / "bench" / "go_sync"
+    environment = os.environ | {"GOCACHE": str(options.build / "go-cache"), "GOFLAGS": "-mod=mod", "GOPROXY": "off"}
+    try:
+        built = subprocess.run(["go", "build", "-o", program, "."], cwd=root / "bench" / "peers" / "go_sync",
+                               env=environment, capture_output=True, text=True)
+    except OSError:
+        raise NotMeasured("go is not installed") from None
+    if built.returncode != 0:
+        raise NotMeasured(f"go build: {(built.stderr.strip() or 'no message').splitlines()[-1]}")
+    return ["env", "GOMAXPROCS=1", program, row]  # one thread runs Go code at a time, as in a loop
+
+
+peer_names = {"boost": "Boost.Fiber", "go": "Go, GOMAXPROCS=1", "std": "the C++ library"}
+
+
+def sync(row, peer, pairs=15, operations=(None, None)):
+    """`pairs` is for the long form; the quick one takes fewer."""
+    def measure(_):
+        return take_turns(sync_side(row, "coir"), go_side(row) if peer == "go" else sync_side(row, peer),
+                          peer_names[peer], 9 if options.quick and pairs > 9 else pairs, operations)
+    return measure
+
+
+def skynet(peer, leaves):
+    def measure(name):
+        # The first turn touches gigabytes, which takes longer than all others.
+        part = 10 if options.quick else 1
+        return sync("skynet", peer, 5, (1_000_000 // part, leaves // part))(name)
+    return measure
+
+
+def sleep_arm_cancel(_):
+    usual, earliest, duration = map(float, output_of(
+        options.build / "bench" / "deadline_bench", 40 if options.quick else 150, 500).split())
+    return Result(usual, None, None, [f"{earliest:.1f} ns when it is the earliest of all",
+                                      f"{duration:.1f} ns when it is made from a duration, which reads the clock"])
 
 
 def echo(figure, ours, peer, connections, peer_name):
@@ -220,6 +312,18 @@ rows = [
     Row("yield_10000", "ns", "lower", 0.15, microbenchmark("yield_bench")),
     Row("yield_growth", "ns", "lower", 1.3, yield_growth),
     Row("spawn_join", "ns", "lower", 0.10, microbenchmark("spawn_bench")),
+    Row("mutex_uncontended", "ns", "lower", 0.45, sync("mutex_uncontended", "boost")),
+    Row("mutex_uncontended_std", "ns", "lower", 1.05, sync("mutex_uncontended", "std")),
+    Row("mutex_handoff", "ns", "lower", 0.20, sync("mutex_handoff", "boost")),
+    Row("channel_unbuffered", "ns", "lower", 0.12, sync("channel_unbuffered", "boost")),
+    Row("channel_unbuffered_go", "ns", "lower", 0.15, sync("channel_unbuffered", "go")),
+    Row("channel_buffered_64", "ns", "lower", 0.5, sync("channel_buffered_64", "boost")),
+    Row("condition_ping_pong", "ns", "lower", 0.15, sync("condition_ping_pong", "boost")),
+    Row("select_8", "ns", "lower", 0.5, sync("select_8", "go")),
+    Row("sleep_arm_cancel", "ns", "lower", 40, sleep_arm_cancel),
+    Row("cross_thread_wake", "ns", "lower", 0.8, sync("cross_thread_wake", "std")),
+    Row("skynet", "ns/leaf", "lower", 0.5, skynet("go", 1_000_000)),
+    Row("skynet_boost", "ns/leaf", "lower", 0.1, skynet("boost", 100_000)),
     Row("echo_cpu_1", "us/request", "lower", 1.05, echo_cpu(1)),
     Row("echo_cpu_100", "us/request", "lower", 1.05, echo_cpu(100)),
     Row("echo_cpu_1000", "us/request", "lower", 1.05, echo_cpu(1000)),
@@ -252,7 +356,7 @@ def shown(value):
 
 
 def print_line(name, coir, peer_value, peer, unit, ratio, goal, verdict):
-    line = f"{name:<21}{coir:>9}{peer_value:>9}  {unit:<12}{ratio:>6}{goal:>8}  {verdict:<7} {peer}"
+    line = f"{name:<23}{coir:>9}{peer_value:>9}  {unit:<12}{ratio:>6}{goal:>8}  {verdict:<7} {peer}"
     print(line.rstrip(), flush=True)
 
 
@@ -262,7 +366,7 @@ def print_result(row, result, ratio):
                row.unit, "-" if ratio is None else f"{ratio:.3f}",
                f"{'<=' if row.better == 'lower' else '>='} {row.goal:g}", "met" if met else "missed")
     for note in result.notes:
-        print(f"{'':21}{note}", flush=True)
+        print(f"{'':23}{note}", flush=True)
 
 
 def rounded(value):
@@ -277,7 +381,7 @@ def measure_all(chosen):
         try:
             result = row.measure(row.name)
         except NotMeasured as error:
-            print(f"{row.name:<21}NOT MEASURED: {error}", flush=True)
+            print(f"{row.name:<23}NOT MEASURED: {error}", flush=True)
             failed.append(row.name)
             continue
         ratio = None if result.peer_value is None else result.coir / result.peer_value
@@ -293,7 +397,7 @@ parser.add_argument("--build", required=True, type=pathlib.Path, help="directory
 parser.add_argument("--out", required=True, type=pathlib.Path, help="where the results go, as JSON")
 parser.add_argument("--only", action="append", metavar="NAME", choices=[row.name for row in rows],
                     help=f"measure this row; may be given again: {', '.join(row.name for row in rows)}")
-parser.add_argument("--quick", action="store_true", help="shorter measurements: all of them in under 90 s")
+parser.add_argument("--quick", action="store_true", help="shorter measurements: all of them in about 2 minutes")
 options = parser.parse_args()
 options.build = options.build.resolve()
 

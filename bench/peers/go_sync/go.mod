@@ -1,0 +1,3 @@
+module go_sync
+
+go 1.19
