@@ -39,14 +39,15 @@ bool readiness_case::try_now() {
 }
 
 bool readiness_case::enter() noexcept {
-    descriptor_table& table = descriptors_of(*loop::current());
+    loop& here = *loop::current();
+    descriptor_table& table = descriptors_of(here);
     descriptor_slot* slot = table.find(number_);
     if (!slot)
         slot = table.obtain(number_, refused_);
     if (!slot)
         return false;
     generation_ = slot->generation;
-    slot->enter(record(), way_of(for_writing_), false);
+    slot->enter(record(), way_of(for_writing_), false, here);
     table.watch(*slot, slot->side(way_of(for_writing_)));
     return true;
 }
