@@ -71,11 +71,12 @@ finding check_guard(bool spoiled) {
     for (int i = 0; i < 16; ++i) {
         contexts.emplace_back([&](coir::context::self& self) {
             const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-            // The next stack's memory is not far below: what is further away would not be this one's.
-            std::uintptr_t guard = guard_below(frame, size + page_size());
+            // The guard of the next stack is nearly twice as far away. A stack may be a little larger than was asked for.
+            const std::uintptr_t distance = size + 4 * page_size();
+            std::uintptr_t guard = guard_below(frame, distance);
             if (spoiled && guard != 0) {
                 remove_guard(guard);
-                guard = guard_below(frame, size + page_size());
+                guard = guard_below(frame, distance);
             }
             if (guard == 0)
                 result = {verdict::fails, "there is none"};
