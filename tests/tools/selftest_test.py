@@ -28,7 +28,9 @@ def expect(condition, message):
 
 
 def run(*words, program=options.program):
-    return subprocess.run([program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    # meson tells programs of the build where its library is: an installed one must find its own.
+    environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    return subprocess.run([program, *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
 def examine(*words):
