@@ -77,8 +77,8 @@ private:
 TEST(many_fibers, live_and_end_within_the_limits_of_the_system) {
     coir::run(
         [] {
-            std::size_t before = resident_bytes();
-            const std::size_t tables_before = page_table_bytes();
+            [[maybe_unused]] std::size_t before = resident_bytes();
+            [[maybe_unused]] const std::size_t tables_before = page_table_bytes();
             {
                 crowd all;
                 gate first;
