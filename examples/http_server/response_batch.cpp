@@ -69,6 +69,8 @@ void response_batch::add(http_status status, const content_pointer& text, bool w
 
 /// Appends to text_, and to the last piece if that ends there.
 void response_batch::copy(std::string_view text) noexcept {
+    if (text.empty())
+        return;
     char* const end = text_.data() + used_;
     std::memcpy(end, text.data(), text.size());
     used_ += text.size();

@@ -47,11 +47,17 @@ TEST_F(block_pool, hands_out_the_block_that_came_back_last) {
     deallocate(made, 200);
     EXPECT_EQ(blocks->allocate(200), made[1]);
     EXPECT_EQ(blocks->allocate(200), made[0]);
+    deallocate(made, 200);
 }
 
 TEST_F(block_pool, aligns_blocks_as_operator_new_does) {
-    for (std::size_t size = 1; size <= 1500; size += 7)
-        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(blocks->allocate(size)) % 16, 0U);
+    std::vector<std::pair<void*, std::size_t>> held;
+    for (std::size_t size = 1; size <= 1500; size += 7) {
+        held.emplace_back(blocks->allocate(size), size);
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(held.back().first) % 16, 0U);
+    }
+    for (const auto& [block, size] : held)
+        blocks->deallocate(block, size);
 }
 
 TEST_F(block_pool, gives_usable_blocks_of_every_size) {
@@ -125,8 +131,10 @@ TEST_F(block_pool, cuts_an_empty_chunk_anew_for_another_size) {
     std::set<std::uintptr_t> chunks;
     for (void* each : made)
         chunks.insert(reinterpret_cast<std::uintptr_t>(each) >> 20);
-    for (void* each : allocate(100, 640))
+    const std::vector<void*> larger = allocate(100, 640);
+    for (void* each : larger)
         EXPECT_TRUE(chunks.contains(reinterpret_cast<std::uintptr_t>(each) >> 20));
+    deallocate(larger, 640);
 }
 
 TEST_F(block_pool, may_end_before_its_blocks) {
