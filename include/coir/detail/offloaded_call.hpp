@@ -30,8 +30,7 @@ struct COIR_EXPORT offloaded_call : list_node {
 /// With a result of type T.
 template <class T, class Work> class offloaded_task final : public offloaded_call, public kept_result<T> {
 public:
-    template <class Function>
-    explicit offloaded_task(Function&& function) : work_(std::forward<Function>(function)) {}
+    template <class Function> explicit offloaded_task(Function&& function) : work_(std::forward<Function>(function)) {}
 
     void call() override {
         const typename single_use<Work>::call now{work_};
