@@ -60,7 +60,7 @@ public:
     constexpr deadline(std::chrono::time_point<clock, Duration> time) noexcept // NOLINT(google-explicit-constructor)
         : nanoseconds_(detail::saturated_nanoseconds(time.time_since_epoch())) {}
 
-    /// `duration` from now; not later than never, not earlier than now.
+    /// `duration` from now, at most never(). A negative one has passed already.
     template <class Rep, class Period>
     deadline(std::chrono::duration<Rep, Period> duration) noexcept // NOLINT(google-explicit-constructor)
         : nanoseconds_(from_now(detail::saturated_nanoseconds(duration))) {}

@@ -292,10 +292,15 @@ TEST(context, leaves_no_trace_when_its_function_cannot_be_copied) {
     EXPECT_THROW(context{function}, std::runtime_error);
 }
 
-TEST(context, ten_thousand_may_be_suspended_at_once) {
+TEST(context, thousands_may_be_suspended_at_once) {
+#if defined(COIR_TSAN)
+    constexpr std::size_t many = 200; // each is a thread to ThreadSanitizer: slow, and 8,000 at most
+#else
+    constexpr std::size_t many = 10'000;
+#endif
     std::vector<context> contexts;
     std::size_t sum = 0;
-    for (std::size_t i = 0; i < 10'000; ++i)
+    for (std::size_t i = 0; i < many; ++i)
         contexts.emplace_back([&sum, i](context::self& self) {
             sum += i;
             self.suspend();
@@ -303,7 +308,7 @@ TEST(context, ten_thousand_may_be_suspended_at_once) {
         });
     for (context& each : contexts)
         each.resume();
-    EXPECT_EQ(sum, 49'995'000U);
+    EXPECT_EQ(sum, many * (many - 1) / 2);
     for (context& each : contexts)
         EXPECT_FALSE(each.resume());
     EXPECT_EQ(sum, 0U);
