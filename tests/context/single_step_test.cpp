@@ -100,7 +100,10 @@ void step(bool on) {
 }
 
 /// Called through a pointer, so that no compiler makes one function of two calls.
-void (*volatile suspend_at_depth)(context::self&, int) = [](context::self& self, int depth) {
+void go_deep(context::self& self, int depth);
+void (*volatile suspend_at_depth)(context::self&, int) = go_deep;
+
+void go_deep(context::self& self, int depth) {
     if (depth > 0) {
         suspend_at_depth(self, depth - 1);
         asm volatile("" : : : "memory"); // no tail call
@@ -114,7 +117,7 @@ void (*volatile suspend_at_depth)(context::self&, int) = [](context::self& self,
     self.suspend();
     self.suspend();
     asm volatile("" : : : "memory");
-};
+}
 
 [[gnu::noinline]] void resume_three_times(context& other) {
     chain_for_exceptions(outside);
