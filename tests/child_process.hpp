@@ -43,5 +43,8 @@ template <class Function> child_end in_child(Function function) {
         end.errors.append(buffer.data(), static_cast<std::size_t>(bytes));
     ::close(errors[0]);
     ::waitpid(child, &end.status, 0);
+    // An emulator says so as well when the program in it dies of a signal.
+    if (const auto begin = end.errors.find("qemu: uncaught target signal"); begin != std::string::npos)
+        end.errors.erase(begin, end.errors.find('\n', begin) + 1 - begin);
     return end;
 }

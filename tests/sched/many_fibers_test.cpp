@@ -21,9 +21,9 @@ namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
 #if defined(COIR_ASAN)
-const std::size_t many = 2'000; // each costs a stack of AddressSanitizer's own, too
+constexpr std::size_t many = 2'000; // each costs a stack of AddressSanitizer's own, too
 #else
-const std::size_t many = is_emulated() ? 20'000 : 200'000;
+constexpr std::size_t many = 200'000;
 #endif
 
 constexpr coir::loop_options options{};
@@ -75,6 +75,8 @@ private:
 };
 
 TEST(many_fibers, live_and_end_within_the_limits_of_the_system) {
+    if (is_emulated())
+        GTEST_SKIP() << "qemu hands no guard markers on, so a guard is a mapping";
     coir::run(
         [] {
             [[maybe_unused]] std::size_t before = resident_bytes();

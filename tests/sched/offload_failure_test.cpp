@@ -1,6 +1,7 @@
 // What of offload() ends up on stderr, or needs a process with limits.
 
 #include "child_process.hpp"
+#include "emulation.hpp"
 
 #include <coir/cancelled.hpp>
 #include <coir/fiber.hpp>
@@ -49,6 +50,8 @@ TEST(offload, failing_when_nobody_waits_any_more_says_so) {
 #if !defined(COIR_ASAN) && !defined(COIR_TSAN) // which need more address space than any limit
 
 TEST(offload, without_a_thread_says_so_and_goes_on) {
+    if (is_emulated())
+        GTEST_SKIP() << "the limit would be the emulator's";
     const child_end end = in_child([] {
         offload_pool pool;
         return run([&] {

@@ -1,6 +1,7 @@
 // What becomes of the memory of stacks that have been deep once, and what a steady loop asks of the kernel (hazards C7, C8).
 
 #include "child_process.hpp"
+#include "emulation.hpp"
 #include "process_memory.hpp"
 #include "sched/fake_driver.hpp"
 
@@ -152,16 +153,22 @@ template <class Function> void expect_no_system_calls(Function do_it) {
 }
 
 TEST(steady_loop, that_spawns_and_joins_makes_no_system_call) {
+    if (is_emulated())
+        GTEST_SKIP() << "seccomp would count the calls of qemu";
     expect_no_system_calls([] { spawn([] {}).join(); });
     expect_no_system_calls([] { spawn([] { this_fiber::yield(); }).join(); });
 }
 
 TEST(steady_loop, of_deep_fibers_makes_no_system_call) {
+    if (is_emulated())
+        GTEST_SKIP() << "seccomp would count the calls of qemu";
     expect_no_system_calls([] { spawn(use_stack, deep).join(); });
 }
 
 // More stacks than the pool keeps come and go, and now and then the loop has nothing to do.
 TEST(steady_loop, of_many_fibers_that_sleep_makes_no_system_call) {
+    if (is_emulated())
+        GTEST_SKIP() << "seccomp would count the calls of qemu";
     expect_no_system_calls([] {
         for (int i = 0; i < 200; ++i)
             spawn([i] { this_fiber::sleep_for(std::chrono::milliseconds{i / 50}); }).detach();
@@ -170,6 +177,8 @@ TEST(steady_loop, of_many_fibers_that_sleep_makes_no_system_call) {
 }
 
 TEST(steady_loop, is_watched_by_a_test_that_sees_system_calls) {
+    if (is_emulated())
+        GTEST_SKIP() << "seccomp would count the calls of qemu";
     const auto end = in_child([] { return allow_only_to_write_and_exit() && ::getppid() != 0; });
     EXPECT_TRUE(end.was_killed_by(SIGSYS)) << end.status;
 }
