@@ -48,21 +48,25 @@ void block_pool::unmap(chunk& unused) noexcept {
 block_pool::~block_pool() {
     if (!shared_)
         return;
-    take_back_returned();
-    const auto release = [this](chunk& each) {
-        each.unlink();
-        if (each.used != 0)
-            return;
-        unmap(each);
-        --shared_->chunks;
-    };
-    for (intrusive_list<chunk>& each : with_room_)
-        each.for_each(release);
-    empty_.for_each(release);
     bool is_last = false;
     {
+        // All at once: a block that another thread frees is either in the list here, or freed by that thread.
         const std::lock_guard lock{shared_->mutex};
         shared_->has_pool = false;
+        for (link* returned = std::exchange(shared_->returned, nullptr); returned;) {
+            link* const block = std::exchange(returned, returned->next);
+            deallocate(block, chunk_of(block).block_size);
+        }
+        const auto release = [this](chunk& each) {
+            each.unlink();
+            if (each.used != 0)
+                return;
+            unmap(each);
+            --shared_->chunks;
+        };
+        for (intrusive_list<chunk>& each : with_room_)
+            each.for_each(release);
+        empty_.for_each(release);
         is_last = shared_->chunks == 0;
     }
     if (is_last)
