@@ -53,10 +53,7 @@ block_pool::~block_pool() {
         // All at once: a block that another thread frees is either in the list here, or freed by that thread.
         const std::lock_guard lock{shared_->mutex};
         shared_->has_pool = false;
-        for (link* returned = std::exchange(shared_->returned, nullptr); returned;) {
-            link* const block = std::exchange(returned, returned->next);
-            deallocate(block, chunk_of(block).block_size);
-        }
+        take_back(std::exchange(shared_->returned, nullptr));
         const auto release = [this](chunk& each) {
             each.unlink();
             if (each.used != 0)
@@ -111,12 +108,15 @@ bool block_pool::take_back_returned() noexcept {
         const std::lock_guard lock{shared_->mutex};
         std::swap(returned, shared_->returned);
     }
-    const bool found = returned != nullptr;
-    while (returned) {
-        link* const block = std::exchange(returned, returned->next);
+    take_back(returned);
+    return returned != nullptr;
+}
+
+void block_pool::take_back(link* blocks) noexcept {
+    while (blocks) {
+        link* const block = std::exchange(blocks, blocks->next);
         deallocate(block, chunk_of(block).block_size);
     }
-    return found;
 }
 
 void block_pool::deallocate_elsewhere(void* block, std::size_t size) noexcept {
