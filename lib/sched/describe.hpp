@@ -12,6 +12,9 @@ namespace coir::detail {
 /// `fiber 42 "name"`, for messages.
 [[nodiscard]] std::string describe(const fiber_base& fiber);
 
+/// The same for the report of a stack overflow, and what to do about it.
+extern const owner_description fibers_as_owners;
+
 /// What it does: `waits to read from descriptor 7`, `is ready to run`, …
 [[nodiscard]] std::string describe_state(const fiber_base& fiber);
 
@@ -20,7 +23,5 @@ namespace coir::detail {
 
 /// The message of an exception.
 [[nodiscard]] std::string describe_failure(const std::exception_ptr& failure);
-/// The same for the report of a stack overflow, and what to do about it.
-extern const owner_description fibers_as_owners;
 
 } // namespace coir::detail

@@ -47,13 +47,13 @@ public:
             else
                 each.what->timer_index = timer::no_timer;
         }
-        heap_.resize(kept);
+        heap_.erase(heap_.begin() + static_cast<std::ptrdiff_t>(kept), heap_.end());
     }
 
 private:
     struct entry {
-        loop_time when = 0;
-        timer* what = nullptr;
+        loop_time when;
+        timer* what;
     };
 
     void place(std::size_t index, const entry& value) noexcept;
