@@ -2,13 +2,13 @@
 
 #include <coir/deadline.hpp>
 #include <coir/detail/gate.hpp>
+#include <coir/detail/kept_result.hpp>
 #include <coir/export.hpp>
 
 #include <atomic>
 #include <exception>
 #include <future>
 #include <memory>
-#include <optional>
 #include <utility>
 
 namespace coir::detail {
@@ -55,35 +55,7 @@ private:
 };
 
 /// With the value, written and read as the failure is.
-template <class T> class future_value : public future_state {
-public:
-    template <class Value> void keep(Value&& value) { value_.emplace(std::forward<Value>(value)); }
-    template <class Work> void keep_result_of(Work&& work) { value_.emplace(std::forward<Work>(work)()); }
-    [[nodiscard]] const T& get() const noexcept { return *value_; }
-    [[nodiscard]] T take() { return std::move(*value_); }
-
-private:
-    std::optional<T> value_;
-};
-
-template <class T> class future_value<T&> : public future_state {
-public:
-    void keep(T& value) noexcept { value_ = std::addressof(value); }
-    template <class Work> void keep_result_of(Work&& work) { keep(std::forward<Work>(work)()); }
-    [[nodiscard]] T& get() const noexcept { return *value_; }
-    [[nodiscard]] T& take() noexcept { return *value_; }
-
-private:
-    T* value_ = nullptr;
-};
-
-template <> class future_value<void> : public future_state {
-public:
-    void keep() noexcept {}
-    template <class Work> void keep_result_of(Work&& work) { std::forward<Work>(work)(); }
-    void get() const noexcept {}
-    void take() noexcept {}
-};
+template <class T> class future_value : public future_state, public kept_result<T> {};
 
 [[noreturn]] COIR_EXPORT void throw_future_error(std::future_errc error);
 

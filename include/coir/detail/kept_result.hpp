@@ -6,10 +6,12 @@
 
 namespace coir::detail {
 
-/// What a function has returned, for somebody who asks later.
+/// What a function has returned, or a promise was given, for somebody who asks later.
 template <class T> class kept_result {
 public:
     template <class Work> void keep_result_of(Work&& work) { value_.emplace(std::forward<Work>(work)()); }
+    template <class Value> void keep(Value&& value) { value_.emplace(std::forward<Value>(value)); }
+    [[nodiscard]] const T& get() const noexcept { return *value_; }
     /// Once, after the function has returned.
     T take() { return std::move(*value_); }
     void discard() noexcept { value_.reset(); }
@@ -20,7 +22,9 @@ private:
 
 template <class T> class kept_result<T&> {
 public:
-    template <class Work> void keep_result_of(Work&& work) { value_ = std::addressof(std::forward<Work>(work)()); }
+    template <class Work> void keep_result_of(Work&& work) { keep(std::forward<Work>(work)()); }
+    void keep(T& value) noexcept { value_ = std::addressof(value); }
+    [[nodiscard]] T& get() const noexcept { return *value_; }
     T& take() { return *value_; }
     void discard() noexcept {}
 
@@ -31,6 +35,8 @@ private:
 template <> class kept_result<void> {
 public:
     template <class Work> void keep_result_of(Work&& work) { std::forward<Work>(work)(); }
+    void keep() noexcept {}
+    void get() const noexcept {}
     void take() {}
     void discard() noexcept {}
 };
