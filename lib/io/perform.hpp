@@ -27,10 +27,8 @@ inline constexpr unsigned calls_per_look_at_clock = 64;
 /// Inlined into the public functions: a frame less to return through after the switch.
 template <class Work>
 [[gnu::always_inline]] inline outcome perform(loop& here, int number, Work& work, deadline until) noexcept {
-    if (here.running().cancel_requested && cancellation_due(here.running())) [[unlikely]] {
-        here.refuse();
+    if (here.refuses()) [[unlikely]]
         return {0, was_cancelled};
-    }
     if (work.is_empty()) [[unlikely]]
         return {};
     descriptor_table& table = descriptors_of(here);
@@ -69,7 +67,7 @@ template <class Work>
                     return {bytes, 0};
                 if (slot.generation != generation)
                     return {bytes, EBADF};
-                if (here.running().cancel_requested && cancellation_due(here.running()))
+                if (cancellation_due(here.running()))
                     return {bytes, was_cancelled};
                 if (calls % calls_per_look_at_clock == 0 && until.has_passed())
                     return {bytes, ETIMEDOUT};

@@ -56,10 +56,8 @@ private:
 
 // Errno or was_cancelled; on an error there is no socket.
 int connect(loop& here, const net::endpoint& remote, deadline until, io::descriptor& socket) noexcept {
-    if (cancellation_due(here.running())) {
-        here.refuse();
+    if (here.refuses())
         return was_cancelled;
-    }
     int error = 0;
     io::descriptor made = make_tcp_socket(remote, error);
     if (error != 0)

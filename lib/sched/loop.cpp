@@ -145,7 +145,7 @@ void loop::park_shared(shared_wait& record, deadline until) noexcept {
     if (record.delivered.load(std::memory_order_relaxed)) [[unlikely]]
         return;
     // Others see the record already. Who finds here that it has been claimed goes on and parks: it is being delivered.
-    if (self.cancel_requested && cancellation_due(self) && claim(record, wake_reason::cancelled)) [[unlikely]]
+    if (cancellation_due(self) && claim(record, wake_reason::cancelled)) [[unlikely]]
         return refuse();
     if (!until.is_never()) {
         if (until > deadline::passed())

@@ -140,9 +140,14 @@ public:
             yield();
     }
 
-    /// A blocking call fails at its beginning, since the running fiber is cancelled. One that calls again and again
-    /// nevertheless does not keep the thread to itself, so that the shutdown deadline can pass. May suspend.
-    void refuse() noexcept;
+    /// Whether a blocking call must fail at its beginning, since the running fiber's cancellation is due. One that calls again
+    /// and again nevertheless does not keep the thread to itself, so that the shutdown deadline can pass. May suspend.
+    [[nodiscard, gnu::always_inline]] bool refuses() noexcept {
+        if (!cancellation_due(*running_)) [[likely]]
+            return false;
+        refuse();
+        return true;
+    }
 
     /// Sees to it that `scope`, which has no timer yet, is cancelled at `until`.
     void arm(scope_state& scope, deadline until);
@@ -166,6 +171,7 @@ private:
     friend void fiber_main(void* argument);
 
     [[noreturn]] static void throw_outside_loop(const char* operation);
+    void refuse() noexcept;
 
     [[nodiscard]] execution& next() noexcept;
     [[nodiscard, gnu::always_inline]] fiber_base& pop_ready() noexcept;
@@ -267,7 +273,7 @@ inline void loop::switch_to_next(fiber_base& self) {
 inline void loop::park(wait_record& record, deadline until) {
     fiber_base& self = *running_;
     record.owner = &self;
-    if (self.cancel_requested && cancellation_due(self)) [[unlikely]] {
+    if (cancellation_due(self)) [[unlikely]] {
         record.reason.store(wake_reason::cancelled, std::memory_order_relaxed);
         return refuse();
     }

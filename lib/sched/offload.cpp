@@ -179,10 +179,8 @@ void offload_pool::run(std::unique_ptr<offloaded_call>& call, deadline until) {
     detail::loop* here = detail::loop::current_with_running_fiber();
     if (!here && pool_of_this_thread == state_.get()) // all threads could wait like this one for each other
         return call->call();
-    if (here && detail::cancellation_due(here->running())) {
-        here->refuse();
+    if (here && here->refuses())
         detail::throw_cancelled(here->running(), "offload");
-    }
     detail::shared_wait record{detail::wait_kind::offload, state_.get()};
     call->waiting = &record;
     std::unique_lock held{state_->mutex};

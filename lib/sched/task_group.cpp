@@ -78,10 +78,8 @@ group_place::group_place(task_group_state& group, std::size_t most) : group_(gro
         throw_misuse(group, running, "task_group::spawn, in another loop,");
     if (most == 0)
         throw std::invalid_argument("coir: a task group with max_concurrent = 0 could never start a member");
-    if (running.cancel_requested && cancellation_due(running)) {
-        here.refuse();
+    if (here.refuses())
         throw_cancelled(running, "task_group::spawn");
-    }
     group.most = most;
     give_places(group); // there may be more now
     if (group.waiting_for_place.empty() && group.running + group.promised < most)
@@ -147,7 +145,7 @@ void join_group(task_group_state& group) {
         group.failures_thrown = group.failures.size();
         throw_failure(group);
     }
-    if (running.cancel_requested && cancellation_due(running))
+    if (cancellation_due(running))
         throw_cancelled(running, "task_group::join");
 }
 

@@ -21,10 +21,9 @@ bool sleep(loop& here, deadline until) {
 
 // Out of line, so that yield() calls nothing that returns to it: then it saves no registers.
 [[gnu::noinline, gnu::cold]] void yield_cancelled(loop& here) {
-    if (!detail::cancellation_due(here.running()))
-        return here.yield();
-    here.refuse();
-    detail::throw_cancelled(here.running(), "this_fiber::yield");
+    if (here.refuses())
+        detail::throw_cancelled(here.running(), "this_fiber::yield");
+    return here.yield();
 }
 
 } // namespace
