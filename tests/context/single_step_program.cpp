@@ -1,13 +1,7 @@
 // What single_step_gdb.py steps through: the first switch to a stack, switches in both directions with equal and with
 // different control words, and the last one. All preserved registers have values of their own on each side.
 
-#if defined(__x86_64__)
-#include "context/fill_call_compare_x86_64.hpp"
-#elif defined(__aarch64__)
-#include "context/fill_call_compare_aarch64.hpp"
-#elif defined(__riscv)
-#include "context/fill_call_compare_riscv64.hpp"
-#endif
+#include "selftest/registers.hpp" // and its assembler
 
 #include <coir/context.hpp>
 
@@ -17,9 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <unwind.h>
-
-/// See registers_test.cpp.
-extern "C" unsigned fill_call_compare(void (*call)(void*), void* argument, std::uint64_t seed);
 
 /// What this program's own unwinder sees when SIGUSR1 interrupts it: read by single_step_gdb.py.
 extern "C" {
@@ -60,9 +51,9 @@ void resume(void* other) {
 }
 
 void inside_function(context::self& self) {
-    lost |= fill_call_compare(suspend, &self, 0x1111'0000);
+    lost |= selftest_fill_call_compare(suspend, &self, 0x1111'0000, 0);
     std::fesetround(FE_UPWARD);
-    lost |= fill_call_compare(suspend, &self, 0x2222'0000);
+    lost |= selftest_fill_call_compare(suspend, &self, 0x2222'0000, 0);
 }
 
 } // namespace
@@ -72,6 +63,6 @@ int main() {
     look(0); // the first backtrace of a process allocates
     context inside{inside_function};
     for (std::uint64_t turn = 3; !inside.done(); ++turn)
-        lost |= fill_call_compare(resume, &inside, turn << 32);
+        lost |= selftest_fill_call_compare(resume, &inside, turn << 32, 0);
     return lost == 0 ? 0 : 1;
 }
