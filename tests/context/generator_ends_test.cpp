@@ -1,5 +1,7 @@
 // A generator whose function ends before its elements do: by an exception, or because nobody wants them.
 
+#include "context/generator_elements.hpp"
+
 #include <coir/cancelled.hpp>
 #include <coir/generator.hpp>
 
@@ -21,13 +23,6 @@ generator<int> count_to(int last) {
         for (int i = 1; i <= last; ++i)
             yield(i);
     };
-}
-
-std::vector<int> all_of(generator<int> elements) {
-    std::vector<int> result;
-    for (int each : elements)
-        result.push_back(each);
-    return result;
 }
 
 generator<int> fails_after(int elements) {

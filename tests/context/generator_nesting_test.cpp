@@ -1,6 +1,7 @@
 // A generator that yields the elements of others: in order, at any depth, and each exception where it belongs.
 
 #include "child_process.hpp"
+#include "context/generator_elements.hpp"
 
 #include <coir/cancelled.hpp>
 #include <coir/context.hpp>
@@ -28,13 +29,6 @@ generator<int> count(int first, int last) {
         for (int i = first; i <= last; ++i)
             yield(i);
     };
-}
-
-std::vector<int> all_of(generator<int> elements) {
-    std::vector<int> result;
-    for (int each : elements)
-        result.push_back(each);
-    return result;
 }
 
 TEST(generator_nesting, yields_the_elements_of_others_in_place) {

@@ -1,6 +1,7 @@
 // A generator as a range: its elements, its iterators, misuse of them. (In fibers: tests/sched/generator_test.cpp.)
 
 #include "child_process.hpp"
+#include "context/generator_elements.hpp"
 
 #include <coir/generator.hpp>
 
@@ -237,15 +238,6 @@ TEST(generator, may_be_continued_by_another_thread) {
     std::thread([&] { ++here; }).join();
     EXPECT_EQ(*here, 2);
     std::thread([last = std::move(numbers)] {}).join();
-}
-
-std::string message_of(const auto& function) {
-    try {
-        function();
-    } catch (const std::logic_error& error) {
-        return error.what();
-    }
-    return "no std::logic_error";
 }
 
 TEST(generator, that_has_ended_refuses_everything) {
