@@ -48,6 +48,7 @@ public:
     [[nodiscard]] bool is_held() const noexcept;
 
 private:
+    bool exchange(std::uintptr_t expected, std::uintptr_t desired) noexcept;
     bool lock_slowly(std::uintptr_t self, deadline until);
     void unlock_slowly(std::uintptr_t self);
 

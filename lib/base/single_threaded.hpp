@@ -4,8 +4,7 @@
 
 namespace coir::detail {
 
-/// The process has one thread, and nobody to compete with: atomic operations may be left out. Becomes false for ever with the
-/// first thread that is made, which sees everything that was done before.
+/// The process has one thread. Becomes false for ever with the second that is made.
 [[nodiscard]] inline bool is_single_threaded() noexcept {
     return __libc_single_threaded != 0;
 }

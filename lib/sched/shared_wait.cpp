@@ -1,6 +1,5 @@
 #include <coir/detail/shared_wait.hpp>
 
-#include "base/single_threaded.hpp"
 #include "sched/loop.hpp"
 #include "sched/thread_parker.hpp"
 
@@ -66,7 +65,7 @@ bool claim(wait_record& record, wake_reason why) noexcept {
         one.select.chosen = &one;
         return true;
     }
-    if (record.scope == wait_scope::local || is_single_threaded()) {
+    if (record.scope == wait_scope::local) {
         if (record.reason.load(std::memory_order_relaxed) != wake_reason::none)
             return false;
         record.reason.store(why, std::memory_order_relaxed);

@@ -1,12 +1,12 @@
 #include <coir/mutex.hpp>
 
-#include "base/single_threaded.hpp"
 #include "sync/holder.hpp"
 #include "sync/waiter_queue.hpp"
 
 /// \file
-/// One word says who holds the mutex and whether somebody waits; without waiters, locking and unlocking are one
-/// compare-and-swap of it each.
+/// One word says who holds the mutex and whether somebody waits. Without waiters, locking and unlocking are one
+/// compare-and-swap of it each; or, as long as only one thread uses the mutex, a comparison and a store under the queue's lock,
+/// which is biased to that thread then, and costs nothing (lib/base/spin_lock.cpp).
 ///
 /// Bit 0 is only changed under the queue's lock, and set as long as somebody is in the queue; so an unlock that finds it clear
 /// has nobody to wake. unlock() goes another way when it is set: within the loop it hands the mutex over, that is it
@@ -36,17 +36,6 @@ bool is_of_this_thread(const detail::wait_record& record) noexcept {
     return record.owner && record.owner->owner == detail::loop::current();
 }
 
-// As std::atomic's, but without the bus lock where there is nobody to compete with.
-bool exchange_if(std::atomic<holder>& word, holder expected, holder desired) noexcept {
-    if (detail::is_single_threaded()) {
-        if (word.load(std::memory_order_relaxed) != expected)
-            return false;
-        word.store(desired, std::memory_order_relaxed);
-        return true;
-    }
-    return word.compare_exchange_strong(expected, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
-}
-
 } // namespace
 
 mutex::~mutex() {
@@ -59,24 +48,35 @@ mutex::~mutex() {
                                        : "destroys a mutex that another fiber or thread holds or waits for");
 }
 
+// If `expected` is the word, makes it `desired`.
+inline bool mutex::exchange(holder expected, holder desired) noexcept {
+    if (!queue_.lock.lock_if_biased())
+        return holder_.compare_exchange_strong(expected, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
+    const bool is_expected = holder_.load(std::memory_order_relaxed) == expected;
+    if (is_expected)
+        holder_.store(desired, std::memory_order_relaxed);
+    queue_.lock.unlock_biased();
+    return is_expected;
+}
+
 void mutex::lock() {
     const holder self = detail::current_holder();
-    if (!exchange_if(holder_, 0, self)) [[unlikely]]
+    if (!exchange(0, self)) [[unlikely]]
         lock_slowly(self, deadline::never());
 }
 
 bool mutex::try_lock() noexcept {
-    return exchange_if(holder_, 0, detail::current_holder());
+    return exchange(0, detail::current_holder());
 }
 
 bool mutex::try_lock_until(deadline until) {
     const holder self = detail::current_holder();
-    return exchange_if(holder_, 0, self) || lock_slowly(self, until);
+    return exchange(0, self) || lock_slowly(self, until);
 }
 
 void mutex::unlock() {
     const holder self = detail::current_holder();
-    if (!exchange_if(holder_, self, 0)) [[unlikely]]
+    if (!exchange(self, 0)) [[unlikely]]
         unlock_slowly(self);
 }
 
@@ -141,7 +141,7 @@ void mutex::unlock_slowly(holder self) {
         if (!next) {
             holder_.store(self, std::memory_order_relaxed);
             held.unlock();
-            if (exchange_if(holder_, self, 0))
+            if (exchange(self, 0))
                 return;
             continue; // somebody has come
         }

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 namespace coir::detail {
 
 /// Guards what several threads share for a few instructions. Held by code that neither suspends nor calls a user's, so that
-/// nobody waits long, unless the system has stopped the thread that holds it. Its functions are in lib/base/spin_lock.hpp.
+/// nobody waits long, unless the system has stopped the thread that holds it.
+///
+/// Biased: the first thread that locks it needs no atomic operation, until another thread comes. lib/base/spin_lock.cpp tells how;
+/// the functions are in lib/base/spin_lock.hpp.
 class spin_lock {
 public:
     spin_lock() = default;
@@ -15,10 +19,33 @@ public:
     void lock() noexcept;
     void unlock() noexcept;
 
-private:
-    void lock_contended() noexcept;
+    /// True: the lock is biased to the calling thread, which holds it now, until unlock_biased(). False: it is not held, and
+    /// will never be biased again; so who changes what it guards by an atomic operation instead competes with others who do
+    /// the same, and with nobody else.
+    [[nodiscard]] bool lock_if_biased() noexcept;
+    void unlock_biased() noexcept;
 
-    std::atomic<bool> locked_{false};
+private:
+    enum class bias : std::uint8_t {
+        holds,          ///< or will, for who comes first
+        is_being_taken, ///< who has it may still be using it
+        is_gone
+    };
+
+    static constexpr std::uint32_t nobody_yet = UINT32_MAX;
+    static constexpr std::uint32_t nobody_ever = UINT32_MAX - 1;
+
+    [[nodiscard]] bool enter() noexcept;
+    [[nodiscard]] bool take_bias() noexcept;
+    [[nodiscard]] bool lock_or_unbias() noexcept;
+    void lock_slowly() noexcept;
+    void lock_unbiased() noexcept;
+    void revoke() noexcept;
+
+    std::atomic<std::uint32_t> biased_to_{nobody_yet}; ///< number of a thread; written once, by compare-and-swap
+    std::atomic<bias> bias_{bias::holds};              ///< written under locked_
+    std::atomic<bool> held_biased_{false};             ///< written only by the thread that it is biased to
+    std::atomic<bool> locked_{false};                  ///< by who comes without bias
 };
 
 } // namespace coir::detail
