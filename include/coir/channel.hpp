@@ -135,14 +135,6 @@ private:
 
     // `notified` when it has been sent.
     detail::wake_reason await_sent(T& message, deadline until) {
-        switch (core_.try_send(std::addressof(message))) {
-        case detail::channel_status::done:
-            return detail::wake_reason::notified;
-        case detail::channel_status::closed:
-            return detail::wake_reason::closed;
-        case detail::channel_status::would_block:
-            break;
-        }
         for (;;) {
             detail::shared_wait record{detail::wait_kind::send, this};
             record.value = std::addressof(message);
@@ -156,14 +148,6 @@ private:
 
     // `notified` when there is a message, `closed` when there will be none.
     detail::wake_reason await_received(std::optional<T>& message, deadline until) {
-        switch (core_.try_receive(&message)) {
-        case detail::channel_status::done:
-            return detail::wake_reason::notified;
-        case detail::channel_status::closed:
-            return detail::wake_reason::closed;
-        case detail::channel_status::would_block:
-            break;
-        }
         for (;;) {
             detail::shared_wait record{detail::wait_kind::receive, this};
             record.value = &message;

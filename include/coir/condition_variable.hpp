@@ -7,6 +7,7 @@
 #include <coir/mutex.hpp>
 
 #include <atomic>
+#include <concepts>
 #include <condition_variable>
 #include <cstdint>
 #include <utility>
@@ -39,6 +40,11 @@ public:
     relock_at_end(const relock_at_end&) = delete;
     relock_at_end& operator=(const relock_at_end&) = delete;
     ~relock_at_end() {
+        if constexpr (requires {
+                          { lock_.try_lock() } -> std::convertible_to<bool>;
+                      })
+            if (lock_.try_lock()) [[likely]]
+                return;
         const cancellation_pause in_peace;
         lock_.lock();
     }

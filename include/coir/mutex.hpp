@@ -1,6 +1,7 @@
 #pragma once
 
 #include <coir/deadline.hpp>
+#include <coir/detail/shared_wait.hpp>
 #include <coir/detail/waiter_queue.hpp>
 #include <coir/export.hpp>
 
@@ -35,11 +36,14 @@ public:
     mutex& operator=(const mutex&) = delete;
 
     /// May suspend.
-    void lock();
+    void lock() {
+        if (!try_lock()) [[unlikely]]
+            wait_for_lock(deadline::never());
+    }
     /// Never suspends. False also for who holds it already.
     [[nodiscard]] bool try_lock() noexcept;
     /// As lock(); false when `until` has passed before.
-    [[nodiscard]] bool try_lock_until(deadline until);
+    [[nodiscard]] bool try_lock_until(deadline until) { return try_lock() || wait_for_lock(until); }
     [[nodiscard]] bool try_lock_for(deadline duration) { return try_lock_until(duration); }
     /// Never suspends.
     void unlock();
@@ -49,8 +53,26 @@ public:
 
 private:
     bool exchange(std::uintptr_t expected, std::uintptr_t desired) noexcept;
-    bool lock_slowly(std::uintptr_t self, deadline until);
+    bool replace(std::uintptr_t& expected, std::uintptr_t desired) noexcept;
     void unlock_slowly(std::uintptr_t self);
+
+    enum class attempt : std::uint8_t { succeeded, lost, timed_out };
+
+    // In the caller's own frame: see loop::park().
+    bool wait_for_lock(deadline until) {
+        for (int losses = 0;; ++losses) {
+            detail::shared_wait record{detail::wait_kind::mutex, this};
+            lock_or_park(record, losses, until);
+            if (record.plainly_notified() && record.value == this)
+                return true;
+            if (const attempt result = end_wait(record); result != attempt::lost)
+                return result == attempt::succeeded;
+        }
+    }
+    // The switch is the last thing it does.
+    void lock_or_park(detail::shared_wait& record, int losses, deadline until);
+    bool lock_or_enter(detail::shared_wait& record, int losses);
+    attempt end_wait(detail::shared_wait& record);
 
     // Who holds it, see lib/sync/holder.hpp, and in the lowest bit whether others wait. 0: nobody; 1: nobody, but some wait.
     std::atomic<std::uintptr_t> holder_{0};

@@ -6,6 +6,7 @@
 #include "sched/describe.hpp"
 #include "sched/fiber_main.hpp"
 #include "sched/fiber_storage.hpp"
+#include "sched/shared_wait.hpp"
 #include "sched/stack_statistics.hpp"
 
 #include <algorithm>

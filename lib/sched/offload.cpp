@@ -3,10 +3,9 @@
 #include "base/diagnostic.hpp"
 #include "sched/cancellation.hpp"
 #include "sched/describe.hpp"
-#include "sched/loop.hpp"
+#include "sched/shared_wait.hpp"
 
 #include <coir/detail/intrusive_list.hpp>
-#include <coir/detail/shared_wait.hpp>
 
 #include <algorithm>
 #include <condition_variable>
@@ -182,6 +181,7 @@ void offload_pool::run(std::unique_ptr<offloaded_call>& call, deadline until) {
     if (here && here->refuses())
         detail::throw_cancelled(here->running(), "offload");
     detail::shared_wait record{detail::wait_kind::offload, state_.get()};
+    record.begin();
     call->waiting = &record;
     std::unique_lock held{state_->mutex};
     state_->enqueue(*call);

@@ -1,7 +1,4 @@
-#include <coir/detail/shared_wait.hpp>
-
-#include "sched/loop.hpp"
-#include "sched/thread_parker.hpp"
+#include "sched/shared_wait.hpp"
 
 /// \file
 /// Waiting for what other threads use as well: the protocol, and why no wake-up is lost and none comes twice.
@@ -37,13 +34,6 @@
 /// cannot have ended, and L's destructor waits until it is zero.
 namespace coir::detail {
 
-shared_wait::shared_wait(wait_kind what, const void* which) noexcept
-    : wait_record(what, which, wait_scope::shared),
-      thread(loop::current_with_running_fiber() ? nullptr : &thread_parker::current()) {
-    if (!thread)
-        owner = &loop::current()->running();
-}
-
 void shared_wait::park(deadline until) noexcept {
     if (!thread)
         return owner->owner->park_shared(*this, until);
@@ -57,7 +47,7 @@ wake_reason shared_wait::end() noexcept {
     return reason.load(std::memory_order_relaxed);
 }
 
-bool claim(wait_record& record, wake_reason why) noexcept {
+bool claim_other(wait_record& record, wake_reason why) noexcept {
     if (record.scope == wait_scope::select) {
         auto& one = static_cast<select_case&>(record);
         if (!claim(one.select, why))
@@ -65,17 +55,13 @@ bool claim(wait_record& record, wake_reason why) noexcept {
         one.select.chosen = &one;
         return true;
     }
-    if (record.scope == wait_scope::local) {
-        if (record.reason.load(std::memory_order_relaxed) != wake_reason::none)
-            return false;
-        record.reason.store(why, std::memory_order_relaxed);
-        return true;
-    }
-    wake_reason unclaimed = wake_reason::none;
-    return record.reason.compare_exchange_strong(unclaimed, why, std::memory_order_acq_rel, std::memory_order_relaxed);
+    if (record.reason.load(std::memory_order_relaxed) != wake_reason::none)
+        return false;
+    record.reason.store(why, std::memory_order_relaxed);
+    return true;
 }
 
-void deliver(wait_record& record) noexcept {
+void deliver_other(wait_record& record) noexcept {
     if (record.scope == wait_scope::local)
         return record.owner->owner->make_ready(record);
     auto& whole = static_cast<shared_wait&>(

@@ -22,7 +22,7 @@ void barrier_core::begin_next_phase() noexcept {
     const guard held{queue_.lock};
     ++phase_;
     missing_ = expected_;
-    claimed.claim_all(queue_.waiters);
+    claimed.claim_all(queue_);
 }
 
 bool barrier_core::wait(std::uint64_t phase, deadline until) const {

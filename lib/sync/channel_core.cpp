@@ -84,52 +84,50 @@ void channel_core::delete_node(node* unused) const noexcept {
 }
 
 channel_status channel_core::try_send(void* element) {
-    held lock{senders_.lock};
-    return send(element, lock, nullptr);
+    return send(element, nullptr);
 }
 
 // Nothing may be left to be destroyed after park(): then it is a jump.
 void channel_core::send_or_park(shared_wait& record, deadline until) {
-    if (!send_or_enter(record))
-        return record.park(until);
-}
-
-// True: there is nothing to wait for.
-bool channel_core::send_or_enter(shared_wait& record) {
-    held lock{senders_.lock};
-    switch (send(record.value, lock, &record)) {
+    switch (send(record.value, &record)) {
     case channel_status::would_block:
-        return false;
+        return park(record, until);
     case channel_status::closed:
-        record.reason.store(wake_reason::closed, std::memory_order_relaxed);
-        return true;
+        return record.reason.store(wake_reason::closed, std::memory_order_relaxed);
     case channel_status::done:
-        break;
+        record.value = nullptr;
+        return record.reason.store(wake_reason::notified, std::memory_order_relaxed);
     }
-    record.value = nullptr;
-    record.reason.store(wake_reason::notified, std::memory_order_relaxed);
-    return true;
 }
 
-channel_status channel_core::send(void* element, held& lock, wait_record* record) {
-    if (closed_)
+// Here, and in receive(), the lock is not left to an object, which would be asked at each step whether it still has it.
+inline channel_status channel_core::send(void* element, shared_wait* record) {
+    spin_lock& lock = senders_.lock;
+    lock.lock();
+    if (closed_) [[unlikely]] {
+        lock.unlock();
         return channel_status::closed;
-    if (wait_record* receiver = claim_first(receivers_)) {
-        hand_over(*receiver, element, lock);
+    }
+    if (wait_record* receiver = claim_first(lock, receivers_)) {
+        if (!operations_.is_quiet)
+            return hand_over(*receiver, element);
+        operations_.take(receiver->value, element);
+        lock.unlock();
+        deliver(*receiver);
         return channel_status::done;
     }
-    if (has_room()) {
-        send_buffered(element, lock);
-        return channel_status::done;
-    }
-    if (record)
+    if (has_room())
+        return send_buffered(element);
+    if (record) {
+        record->begin();
         senders_.waiters.push_back(*record);
+    }
     lock.unlock();
     return channel_status::would_block;
 }
 
-void channel_core::hand_over(wait_record& receiver, void* element, held& lock) {
-    lock.unlock();
+channel_status channel_core::hand_over(wait_record& receiver, void* element) {
+    senders_.lock.unlock();
     try {
         operations_.take(receiver.value, element);
     } catch (...) {
@@ -137,9 +135,10 @@ void channel_core::hand_over(wait_record& receiver, void* element, held& lock) {
         throw;
     }
     deliver(receiver);
+    return channel_status::done;
 }
 
-void channel_core::send_buffered(void* element, held& lock) {
+channel_status channel_core::send_buffered(void* element) {
     node* into = unused_;
     if (into)
         unused_ = into->next;
@@ -147,8 +146,10 @@ void channel_core::send_buffered(void* element, held& lock) {
     if (into && operations_.is_quiet) {
         operations_.store(element_of(*into), element);
         push_back(*into);
-        return lock.unlock();
+        senders_.lock.unlock();
+        return channel_status::done;
     }
+    held lock{senders_.lock, std::adopt_lock};
     ++being_sent_;
     lock.unlock();
     try {
@@ -162,11 +163,12 @@ void channel_core::send_buffered(void* element, held& lock) {
     }
     lock.lock();
     publish(*into, lock);
+    return channel_status::done;
 }
 
 // A node, one of being_sent_, is full: its element goes to a waiting receiver, or waits in the buffer.
 void channel_core::publish(node& full, held& lock) noexcept {
-    wait_record* receiver = claim_first(receivers_);
+    wait_record* receiver = claim_first(senders_.lock, receivers_);
     if (!receiver) {
         --being_sent_;
         push_back(full);
@@ -191,14 +193,14 @@ void channel_core::give_up(node* unused, held& lock) noexcept {
     --being_sent_;
     claimed_waiters ended;
     if (has_ended())
-        ended.claim_all(receivers_, wake_reason::closed);
+        ended.claim_all(senders_.lock, receivers_, wake_reason::closed);
     if (unused) {
-        if (wait_record* sender = claim_first(senders_.waiters))
+        if (wait_record* sender = claim_first(senders_.lock, senders_.waiters))
             return refill(*unused, *sender, lock);
         unused->next = unused_;
         unused_ = unused;
     } else {
-        ended.claim_all(senders_.waiters); // there was no memory for a node; let them try, too
+        ended.claim_all(senders_); // there was no memory for a node; let them try, too
     }
     --nodes_in_use_;
     lock.unlock();
@@ -208,7 +210,7 @@ void channel_core::give_up(node* unused, held& lock) noexcept {
 void channel_core::put_back(node& full, held& lock) noexcept {
     --being_sent_;
     push_front(full);
-    wait_record* receiver = claim_first(receivers_);
+    wait_record* receiver = claim_first(senders_.lock, receivers_);
     lock.unlock();
     if (receiver)
         deliver(*receiver); // tries again
@@ -246,46 +248,49 @@ void channel_core::push_front(node& full) noexcept {
 }
 
 channel_status channel_core::try_receive(void* optional) {
-    held lock{senders_.lock};
-    return receive(optional, lock, nullptr);
+    return receive(optional, nullptr);
 }
 
 void channel_core::receive_or_park(shared_wait& record, deadline until) {
-    if (!receive_or_enter(record))
-        return record.park(until);
-}
-
-// True: there is nothing to wait for.
-bool channel_core::receive_or_enter(shared_wait& record) {
-    held lock{senders_.lock};
-    const channel_status status = receive(record.value, lock, &record);
-    if (status == channel_status::would_block)
-        return false;
-    record.reason.store(status == channel_status::closed ? wake_reason::closed : wake_reason::notified,
-                        std::memory_order_relaxed);
-    return true;
-}
-
-channel_status channel_core::receive(void* optional, held& lock, wait_record* record) {
-    if (full_ > 0) {
-        receive_buffered(optional, lock);
-        return channel_status::done;
+    switch (receive(record.value, &record)) {
+    case channel_status::would_block:
+        return park(record, until);
+    case channel_status::closed:
+        return record.reason.store(wake_reason::closed, std::memory_order_relaxed);
+    case channel_status::done:
+        return record.reason.store(wake_reason::notified, std::memory_order_relaxed);
     }
+}
+
+inline channel_status channel_core::receive(void* optional, shared_wait* record) {
+    spin_lock& lock = senders_.lock;
+    lock.lock();
+    if (full_ > 0)
+        return receive_buffered(optional);
     if (capacity_ == 0) {
-        if (wait_record* sender = claim_first(senders_.waiters)) {
-            receive_from(*sender, optional, lock);
+        if (wait_record* sender = claim_first(lock, senders_.waiters)) {
+            if (!operations_.is_quiet)
+                return receive_from(*sender, optional);
+            operations_.take(optional, sender->value);
+            sender->value = nullptr;
+            lock.unlock();
+            deliver(*sender);
             return channel_status::done;
         }
     }
-    if (has_ended())
+    if (has_ended()) [[unlikely]] {
+        lock.unlock();
         return channel_status::closed;
-    if (record)
+    }
+    if (record) {
+        record->begin();
         receivers_.push_back(*record);
+    }
     lock.unlock();
     return channel_status::would_block;
 }
 
-void channel_core::receive_buffered(void* optional, held& lock) {
+channel_status channel_core::receive_buffered(void* optional) {
     node& from = *full_front_;
     full_front_ = from.next;
     --full_;
@@ -294,8 +299,10 @@ void channel_core::receive_buffered(void* optional, held& lock) {
         from.next = unused_;
         unused_ = &from;
         --nodes_in_use_;
-        return lock.unlock();
+        senders_.lock.unlock();
+        return channel_status::done;
     }
+    held lock{senders_.lock, std::adopt_lock};
     ++being_sent_; // it may come back
     lock.unlock();
     try {
@@ -308,10 +315,11 @@ void channel_core::receive_buffered(void* optional, held& lock) {
     operations_.destroy(element_of(from));
     lock.lock();
     give_up(&from, lock);
+    return channel_status::done;
 }
 
-void channel_core::receive_from(wait_record& sender, void* optional, held& lock) {
-    lock.unlock();
+channel_status channel_core::receive_from(wait_record& sender, void* optional) {
+    senders_.lock.unlock();
     try {
         operations_.take(optional, sender.value);
     } catch (...) {
@@ -320,6 +328,7 @@ void channel_core::receive_from(wait_record& sender, void* optional, held& lock)
     }
     sender.value = nullptr;
     deliver(sender);
+    return channel_status::done;
 }
 
 wake_reason channel_core::end_wait(shared_wait& record) noexcept {
@@ -355,9 +364,9 @@ void channel_core::close() noexcept {
     claimed_waiters claimed;
     const held lock{senders_.lock};
     closed_ = true;
-    claimed.claim_all(senders_.waiters, wake_reason::closed);
+    claimed.claim_all(senders_.lock, senders_.waiters, wake_reason::closed);
     if (has_ended())
-        claimed.claim_all(receivers_, wake_reason::closed);
+        claimed.claim_all(senders_.lock, receivers_, wake_reason::closed);
 }
 
 bool channel_core::is_closed() const noexcept {

@@ -16,10 +16,11 @@ namespace {
 using detail::condition_wait;
 
 // Claims the first that still waits, and takes it out, as all before it; null if there is none.
-detail::wait_record* claim_next(detail::waiter_queue& queue, detail::guard& held) noexcept {
+[[gnu::always_inline]] inline detail::wait_record* claim_next(detail::waiter_queue& queue,
+                                                              detail::guard& held) noexcept {
     while (!queue.waiters.empty()) {
         auto& record = static_cast<condition_wait&>(queue.waiters.pop_front());
-        if (claim(record, detail::wake_reason::notified))
+        if (claim(record, detail::wake_reason::notified, queue.lock))
             return &record;
         if (record.where.exchange(condition_wait::place::left, std::memory_order_acq_rel) ==
             condition_wait::place::queued)
@@ -50,6 +51,7 @@ void condition_variable::notify_all() noexcept {
 }
 
 void condition_variable::enter(condition_wait& record) noexcept {
+    record.begin();
     const detail::guard held{queue_.lock};
     queue_.waiters.push_back(record);
 }

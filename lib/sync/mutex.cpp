@@ -59,19 +59,8 @@ inline bool mutex::exchange(holder expected, holder desired) noexcept {
     return is_expected;
 }
 
-void mutex::lock() {
-    const holder self = detail::current_holder();
-    if (!exchange(0, self)) [[unlikely]]
-        lock_slowly(self, deadline::never());
-}
-
 bool mutex::try_lock() noexcept {
     return exchange(0, detail::current_holder());
-}
-
-bool mutex::try_lock_until(deadline until) {
-    const holder self = detail::current_holder();
-    return exchange(0, self) || lock_slowly(self, until);
 }
 
 void mutex::unlock() {
@@ -84,49 +73,63 @@ bool mutex::is_held() const noexcept {
     return (holder_.load(std::memory_order_relaxed) & ~has_waiters) == detail::current_holder();
 }
 
-bool mutex::lock_slowly(holder self, deadline until) {
-    for (int losses = 0;; ++losses) {
-        detail::guard held{queue_.lock};
-        holder now = holder_.load(std::memory_order_relaxed);
-        for (;;) {
-            if ((now & ~has_waiters) == self) {
-                held.unlock();
-                detail::throw_deadlock(self, "locks a mutex that it holds already");
-            }
-            if (now == 0 || now == has_waiters) {
-                if (holder_.compare_exchange_weak(now, self | now, std::memory_order_acquire,
-                                                  std::memory_order_relaxed))
-                    return true;
-            } else if ((now & has_waiters) != 0 ||
-                       holder_.compare_exchange_weak(now, now | has_waiters, std::memory_order_relaxed)) {
-                break;
-            }
+// With the queue's lock: as std::atomic::compare_exchange_weak().
+inline bool mutex::replace(holder& expected, holder desired) noexcept {
+    if (!queue_.lock.is_biased())
+        return holder_.compare_exchange_weak(expected, desired, std::memory_order_acquire, std::memory_order_relaxed);
+    holder_.store(desired, std::memory_order_relaxed);
+    return true;
+}
+
+void mutex::lock_or_park(detail::shared_wait& record, int losses, deadline until) {
+    if (!lock_or_enter(record, losses))
+        return park(record, until);
+}
+
+// True: there is nothing to wait for.
+inline bool mutex::lock_or_enter(detail::shared_wait& record, int losses) {
+    const holder self = detail::current_holder();
+    detail::guard held{queue_.lock};
+    holder now = holder_.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((now & ~has_waiters) == self) {
+            held.unlock();
+            detail::throw_deadlock(self, "locks a mutex that it holds already");
         }
-        detail::shared_wait record{detail::wait_kind::mutex, this};
-        if (losses >= most_losses)
-            record.value = hand_over_marker();
-        if (losses == 0)
-            queue_.waiters.push_back(record);
-        else
-            queue_.waiters.push_front(record); // it had its turn before
-        held.unlock();
-        record.park(until);
-        const detail::wake_reason reason = record.plainly_notified() ? detail::wake_reason::notified : record.end();
-        if (reason == detail::wake_reason::notified) {
-            if ((holder_.load(std::memory_order_acquire) & ~has_waiters) == self)
+        if (now == 0 || now == has_waiters) {
+            if (replace(now, self | now)) {
+                record.value = this;
+                record.reason.store(detail::wake_reason::notified, std::memory_order_relaxed);
                 return true;
-            continue; // on another thread: woken to compete
+            }
+        } else if ((now & has_waiters) != 0 || replace(now, now | has_waiters)) {
+            break;
         }
-        held.lock();
+    }
+    record.begin();
+    if (losses >= most_losses)
+        record.value = hand_over_marker();
+    if (losses == 0)
+        queue_.waiters.push_back(record);
+    else
+        queue_.waiters.push_front(record); // it had its turn before
+    return false;
+}
+
+mutex::attempt mutex::end_wait(detail::shared_wait& record) {
+    const detail::wake_reason reason = record.end();
+    if (reason == detail::wake_reason::notified)
+        return record.value == this ? attempt::succeeded : attempt::lost; // on another thread: woken to compete
+    {
+        const detail::guard held{queue_.lock};
         if (record.is_linked())
             record.unlink();
         if (queue_.waiters.empty())
             holder_.fetch_and(~has_waiters, std::memory_order_relaxed);
-        held.unlock();
-        if (reason == detail::wake_reason::timed_out)
-            return false;
-        detail::throw_cancelled(*record.owner, "mutex::lock");
     }
+    if (reason == detail::wake_reason::timed_out)
+        return attempt::timed_out;
+    detail::throw_cancelled(*record.owner, "mutex::lock");
 }
 
 void mutex::unlock_slowly(holder self) {
@@ -136,7 +139,7 @@ void mutex::unlock_slowly(holder self) {
             held.unlock();
             detail::throw_misuse(self, "unlocks a mutex that it does not hold");
         }
-        detail::wait_record* next = detail::claim_first(queue_.waiters);
+        detail::wait_record* next = detail::claim_first(queue_.lock, queue_.waiters);
         const holder others = queue_.waiters.empty() ? 0 : has_waiters;
         if (!next) {
             holder_.store(self, std::memory_order_relaxed);
@@ -147,6 +150,7 @@ void mutex::unlock_slowly(holder self) {
         }
         const bool hand_over = is_of_this_thread(*next) || next->value;
         if (hand_over) {
+            next->value = this; // it has it
             holder_.store(detail::holder_of(*next) | others, std::memory_order_release);
             held.unlock();
             return detail::deliver(*next);

@@ -1,7 +1,7 @@
 #include <coir/select.hpp>
 
 #include "sched/cancellation.hpp"
-#include "sched/loop.hpp"
+#include "sched/shared_wait.hpp"
 
 #include <cstdint>
 #include <utility>
@@ -57,6 +57,7 @@ bool enter_all(std::span<selectable* const> cases, shared_wait& whole, std::size
 selectable* wait_for_one(std::span<selectable* const> cases) {
     selectable* const earliest = find_earliest(cases);
     shared_wait whole{wait_kind::select, nullptr};
+    whole.begin();
     std::size_t entered = 0;
     const bool must_wait = enter_all(cases, whole, entered);
     const bool retracted = !must_wait && claim(whole, wake_reason::notified);

@@ -30,7 +30,7 @@ void admit(shared_mutex_state& state, claimed_waiters& admitted) {
         if (writes && state.readers > 0 && first.reason.load(std::memory_order_relaxed) == wake_reason::none)
             return;
         state.waiters.pop_front();
-        if (!claim(first, wake_reason::notified))
+        if (!claim(first, wake_reason::notified, state.lock))
             continue;
         admitted.add(first);
         if (writes)
@@ -43,6 +43,7 @@ void admit(shared_mutex_state& state, claimed_waiters& admitted) {
 // Waits at the end of the queue, whose lock is `held`; false when `until` has passed.
 bool wait_for_admission(shared_mutex_state& state, guard& held, void* marker, deadline until, const char* operation) {
     detail::shared_wait record{detail::wait_kind::mutex, &state};
+    record.begin();
     record.value = marker;
     state.waiters.push_back(record);
     held.unlock();

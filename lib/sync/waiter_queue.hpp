@@ -2,7 +2,7 @@
 
 #include "base/spin_lock.hpp"
 #include "sched/cancellation.hpp"
-#include "sched/loop.hpp"
+#include "sched/shared_wait.hpp"
 
 #include <coir/detail/waiter_queue.hpp>
 
@@ -12,13 +12,13 @@ namespace coir::detail {
 
 using guard = std::unique_lock<spin_lock>;
 
-/// Claims the first of `waiters`, whose lock is held, that nobody else has claimed, and takes it out; null if there is none.
-/// The caller must deliver() it, without the lock.
-[[nodiscard]] inline wait_record* claim_first(intrusive_list<wait_record>& waiters,
+/// Claims the first of `waiters` that nobody else has claimed, and takes it out; null if there is none. `lock`, which guards
+/// them, is held. The caller must deliver() it, without the lock.
+[[nodiscard]] inline wait_record* claim_first(const spin_lock& lock, intrusive_list<wait_record>& waiters,
                                               wake_reason why = wake_reason::notified) noexcept {
     while (!waiters.empty()) {
         wait_record& record = waiters.pop_front();
-        if (claim(record, why))
+        if (claim(record, why, lock))
             return &record;
     }
     return nullptr;
@@ -37,18 +37,21 @@ public:
 
     void add(wait_record& claimed) noexcept { list_.push_back(claimed); }
 
-    /// Claims the first of `waiters`; false if there is none.
-    bool claim_next(intrusive_list<wait_record>& waiters, wake_reason why = wake_reason::notified) noexcept {
-        wait_record* record = claim_first(waiters, why);
+    /// Claims the first of `waiters`, guarded by `lock`; false if there is none.
+    bool claim_next(const spin_lock& lock, intrusive_list<wait_record>& waiters,
+                    wake_reason why = wake_reason::notified) noexcept {
+        wait_record* record = claim_first(lock, waiters, why);
         if (record)
             add(*record);
         return record != nullptr;
     }
-    bool claim_next(waiter_queue& queue) noexcept { return claim_next(queue.waiters); }
+    bool claim_next(waiter_queue& queue) noexcept { return claim_next(queue.lock, queue.waiters); }
 
-    void claim_all(intrusive_list<wait_record>& waiters, wake_reason why = wake_reason::notified) noexcept {
-        while (claim_next(waiters, why)) {}
+    void claim_all(const spin_lock& lock, intrusive_list<wait_record>& waiters,
+                   wake_reason why = wake_reason::notified) noexcept {
+        while (claim_next(lock, waiters, why)) {}
     }
+    void claim_all(waiter_queue& queue) noexcept { claim_all(queue.lock, queue.waiters); }
 
 private:
     intrusive_list<wait_record> list_;
@@ -63,6 +66,7 @@ bool end_turn(waiter_queue& queue, shared_wait& record, const char* operation);
 inline bool wait_for_turn(waiter_queue& queue, guard& held, wait_kind kind, const void* object, deadline until,
                           const char* operation) {
     shared_wait record{kind, object};
+    record.begin();
     queue.waiters.push_back(record);
     held.unlock();
     record.park(until);

@@ -1,6 +1,7 @@
 // Waits that other threads can end: who claims first wins, whatever the order, and nobody is woken twice or never.
 
 #include "base/spin_lock.hpp"
+#include "sched/shared_wait.hpp"
 #include "sched/fake_driver.hpp"
 #include "sched/thread_parker.hpp"
 
@@ -49,6 +50,7 @@ public:
     wake_reason wait(deadline until = {}) {
         std::unique_lock held{lock_};
         shared_wait record{wait_kind::event, this};
+        record.begin();
         waiters_.push_back(record);
         held.unlock();
         record.park(until);
@@ -194,6 +196,7 @@ TEST(shared_wait, that_is_claimed_before_it_parks_is_delivered_nevertheless) {
                 run_on(driver, [&] {
                     fiber<void> waiter = spawn([&] {
                         shared_wait record{wait_kind::event, nullptr};
+                        record.begin();
                         on_another_thread([&] {
                             EXPECT_TRUE(claim(record, wake_reason::notified));
                             if (deliver_early)
@@ -260,6 +263,7 @@ TEST(shared_wait, of_a_select_is_claimed_through_one_of_its_cases) {
         for (const bool from_another_thread : {false, true}) {
             fiber<void> notifier;
             shared_wait whole{wait_kind::select, nullptr};
+            whole.begin();
             select_case first{wait_kind::receive, nullptr, whole};
             select_case second{wait_kind::send, nullptr, whole};
             notifier = spawn([&] {

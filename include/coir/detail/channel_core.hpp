@@ -81,15 +81,15 @@ private:
     struct node;
     class held;
 
-    // With the lock held at the beginning, and free at the end. `record`, if any, waits in the case of would_block.
-    channel_status send(void* element, held& lock, wait_record* record);
-    channel_status receive(void* optional, held& lock, wait_record* record);
-    bool send_or_enter(shared_wait& record);
-    bool receive_or_enter(shared_wait& record);
-    void hand_over(wait_record& receiver, void* element, held& lock);
-    void send_buffered(void* element, held& lock);
-    void receive_buffered(void* optional, held& lock);
-    void receive_from(wait_record& sender, void* optional, held& lock);
+    // `record`, if any, is among those who wait, in the case of would_block.
+    channel_status send(void* element, shared_wait* record);
+    channel_status receive(void* optional, shared_wait* record);
+    // With the lock held at the beginning, and free at the end. `done`.
+    channel_status hand_over(wait_record& receiver, void* element);
+    channel_status send_buffered(void* element);
+    channel_status receive_buffered(void* optional);
+    channel_status receive_from(wait_record& sender, void* optional);
+    // With the lock held at the beginning, and free at the end.
     void publish(node& full, held& lock) noexcept;
     void give_up(node* unused, held& lock) noexcept;
     void put_back(node& full, held& lock) noexcept;

@@ -17,16 +17,19 @@ struct select_case;
 /// The object keeps its waiters in a list under a lock of its own, and does
 ///
 ///     lock; if (there is nothing to wait for) { unlock; return; }
-///     shared_wait record{...}; list.push_back(record); unlock;
+///     shared_wait record{...}; record.begin(); list.push_back(record); unlock;
 ///     record.park(until);
 ///     if (!record.plainly_notified() && record.end() != wake_reason::notified) { lock; unlink the record if it is linked; unlock; }
 ///
 /// and to wake one, under the same lock, takes the first out of the list, and claims it; when the claim fails somebody else
 /// has ended that wait, and it takes the next. When it succeeds the one who waits cannot go on, and its frame stays,
-/// until it is delivered: which may come after the unlocking, and after handing over a value.
+/// until it is delivered: which may come after the unlocking, and after handing over a value. lib/sched/shared_wait.hpp has claim()
+/// and deliver().
 struct COIR_EXPORT shared_wait : wait_record {
-    /// For the running fiber, or else the calling thread.
-    shared_wait(wait_kind what, const void* which) noexcept;
+    shared_wait(wait_kind what, const void* which) noexcept : wait_record(what, which, wait_scope::shared) {}
+
+    /// Who waits is the running fiber, or else the calling thread. Before anybody else sees the record.
+    void begin() noexcept;
 
     /// Suspends until somebody has claimed and delivered the record. The switch is the last thing it does: see
     /// loop::park().
@@ -35,7 +38,7 @@ struct COIR_EXPORT shared_wait : wait_record {
     /// Ends the wait that park() began: takes the record out of the timer queue. Who claimed it?
     [[nodiscard]] wake_reason end() noexcept;
 
-    thread_parker* const thread; ///< who waits, when it is not a fiber; else null
+    thread_parker* thread = nullptr; ///< who waits, when it is not a fiber; else null
     /// To a thread; or to a fiber that has not parked yet: then it need not. By the one that delivers, of a fiber its own
     /// thread.
     std::atomic<bool> delivered{false};
@@ -51,12 +54,5 @@ struct select_case : wait_record {
     }
     shared_wait& select;
 };
-
-/// Claims `record` for `why`; false if another source was first. From any thread, under the lock of the record's object,
-/// or on the thread of the loop that owns it.
-COIR_EXPORT bool claim(wait_record& record, wake_reason why) noexcept;
-
-/// Makes who waits with the claimed `record` go on; `record` may be gone when this returns. From any thread.
-COIR_EXPORT void deliver(wait_record& record) noexcept;
 
 } // namespace coir::detail

@@ -25,6 +25,9 @@ public:
     [[nodiscard]] bool lock_if_biased() noexcept;
     void unlock_biased() noexcept;
 
+    /// For who holds it: no other thread has ever locked it, or will, before it is unlocked.
+    [[nodiscard]] bool is_biased() const noexcept { return bias_.load(std::memory_order_relaxed) == bias::holds; }
+
 private:
     enum class bias : std::uint8_t {
         holds,          ///< or will, for who comes first
