@@ -24,15 +24,14 @@ extern constinit thread_local exception_globals* remembered_exceptions;
     return (reinterpret_cast<std::size_t>(thread.caught_exceptions) | thread.uncaught_exceptions) == 0;
 }
 
-/// The one place where exception state changes hands (hazards A1, A2): out of the thread into `from`, out of `to` into
-/// the thread. The saved state of a running execution is zero; so it may be left out when the thread's is empty, and `to`
-/// is plain.
-inline void exchange_exceptions(exception_globals& thread, execution& from, execution& to) {
-    from.caught_exceptions = thread.caught_exceptions;
-    from.uncaught_exceptions = thread.uncaught_exceptions;
+/// The one place where exception state changes hands (hazards A1, A2): out of the thread into `kept`, which must stay until
+/// `from` is continued, and what is kept for `to` into the thread. May be left out when the thread's is empty, and `to` is
+/// plain.
+inline void exchange_exceptions(exception_globals& thread, exception_globals& kept, execution& from, execution& to) {
+    kept = thread;
+    from.exceptions = &kept;
     from.is_plain = is_empty(thread);
-    thread.caught_exceptions = to.is_plain ? nullptr : to.caught_exceptions;
-    thread.uncaught_exceptions = to.is_plain ? 0 : to.uncaught_exceptions;
+    thread = to.is_plain ? exception_globals{nullptr, 0} : *to.exceptions;
     to.is_plain = true;
 }
 

@@ -22,13 +22,15 @@ void switch_execution(execution& from, execution& to) {
 }
 
 void switch_with_exceptions(execution& from, execution& to) {
-    exchange_exceptions(thread_exceptions(), from, to);
-    return coir_switch(&from.stack_pointer, to.stack_pointer);
+    exception_globals kept;
+    exchange_exceptions(thread_exceptions(), kept, from, to);
+    coir_switch(&from.stack_pointer, to.stack_pointer);
 }
 
 void leave_stack(execution& from, execution& to) {
     exception_globals& thread = thread_exceptions();
-    exchange_exceptions(thread, from, to);
+    exception_globals dropped;
+    exchange_exceptions(thread, dropped, from, to);
     sanitizer::before_switch(from, to, true);
     coir_switch(&from.stack_pointer, to.stack_pointer);
     __builtin_unreachable();

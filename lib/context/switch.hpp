@@ -13,10 +13,12 @@ namespace coir::detail {
 ///
 /// Everything happens *before* the registers change, and what is rare is a function of its own, so that in ordinary
 /// builds both calls are tail calls: no frame of ours waits to return on the way back, which the processor would
-/// mispredict (18 ns, see docs/asm.md), and nothing is saved around them.
+/// mispredict (18 ns, see docs/asm.md), and nothing is saved around them. Only the frame of who has exceptions stays: they
+/// are kept there.
 [[gnu::always_inline]] inline void switch_stacks(const exception_globals& thread, execution& from, execution& to) {
     if constexpr (sanitizer::enabled) {
-        exchange_exceptions(thread_exceptions(), from, to);
+        exception_globals kept;
+        exchange_exceptions(thread_exceptions(), kept, from, to);
         sanitizer::before_switch(from, to, false);
         coir_switch(&from.stack_pointer, to.stack_pointer);
         sanitizer::after_switch(from);

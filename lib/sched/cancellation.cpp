@@ -116,8 +116,8 @@ bool is_group_member(const fiber_base& fiber) noexcept {
 
 void update_cancellation(fiber_base& fiber) noexcept {
     fiber.cancel_requested = is_reached(fiber, fiber.scope);
-    // As cancellation_due(), of a fiber that is not running: its exceptions are in its control block.
-    if (fiber.cancel_requested && fiber.waiting && (fiber.is_plain || fiber.uncaught_exceptions == 0))
+    // As cancellation_due(), of a fiber that is not running.
+    if (fiber.cancel_requested && fiber.waiting && (fiber.is_plain || fiber.exceptions->uncaught_exceptions == 0))
         fiber.owner->wake(*fiber.waiting, wake_reason::cancelled);
 }
 

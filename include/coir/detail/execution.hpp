@@ -1,10 +1,13 @@
 #pragma once
 
+#include <coir/detail/floating_point_control.hpp>
 #include <coir/export.hpp>
 
 #include <cstddef>
 
 namespace coir::detail {
+
+struct exception_globals;
 
 /// Everything that has to be kept while an execution (a stack with an instruction pointer) is not running.
 ///
@@ -13,7 +16,11 @@ namespace coir::detail {
 struct execution {
     /// Handle of the suspended stack. Written by the switch that leaves it, read by the one that comes back; so it needs no
     /// initial value, and neither does what is there for the sanitizer. A resume() makes one of these each time.
-    void* stack_pointer;
+    union {
+        void* stack_pointer;
+        /// Of a fiber that has no stack yet: its creator's. Written and read by the scheduler.
+        floating_point_control control_words;
+    };
 
     /// Loading its registers is all that it takes to continue it: there are no saved exceptions to be restored, and (a
     /// fiber) it has a stack. Written by who changes that. With the handle and what the scheduler looks at in one cache
@@ -25,10 +32,9 @@ struct execution {
     /// A fiber's errno while it is not running (hazard D2). Written and read by the scheduler; contexts do without.
     int saved_errno = 0;
 
-    /// What `__cxa_get_globals()` held when the execution was left: exceptions being handled, newest first, and the
-    /// number of those thrown and not yet caught. Written and read by switch_execution(); without a value if is_plain.
-    void* caught_exceptions;
-    unsigned uncaught_exceptions;
+    /// What `__cxa_get_globals()` held when the execution was left, kept on its stack. Written and read by switch_execution();
+    /// without a value if is_plain.
+    exception_globals* exceptions;
 
     /// For AddressSanitizer, the frames it keeps off the stack, and the bounds of the stack. For ThreadSanitizer, what
     /// it calls a fiber.

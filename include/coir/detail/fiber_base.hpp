@@ -2,7 +2,6 @@
 
 #include <coir/deadline.hpp>
 #include <coir/detail/execution.hpp>
-#include <coir/detail/floating_point_control.hpp>
 #include <coir/detail/intrusive_list.hpp>
 #include <coir/detail/scope_state.hpp>
 #include <coir/detail/wait_record.hpp>
@@ -55,13 +54,12 @@ struct COIR_EXPORT fiber_base : waiter, execution, list_node {
     std::uint64_t id = 0;                   ///< unique in the process
     std::unique_ptr<char[]> name;           ///< null without a name
     std::unique_ptr<fiber_storage> storage; ///< fiber_locals, context; null for most
-    spawn_site site;                        ///< who spawned it
-    floating_point_control control_words;   ///< of the creator
-    bool finished = false;                  ///< the function has ended, its result or failure is there
-    bool has_handle = true;                 ///< a fiber<T> refers to it: it must outlive its end
-    bool cancel_called = false;             ///< as a whole, for good; `cancel_requested` is what comes of all scopes
-    bool cancel_thrown = false;             ///< by a blocking call, for a cancellation that still holds
-    bool swallow_reported = false;          ///< that it does not pass coir::cancelled on
+    [[no_unique_address]] spawn_site site;  ///< who spawned it
+    bool finished : 1 = false;              ///< the function has ended, its result or failure is there
+    bool has_handle : 1 = true;             ///< a fiber<T> refers to it: it must outlive its end
+    bool cancel_called : 1 = false;         ///< as a whole, for good; `cancel_requested` is what comes of all scopes
+    bool cancel_thrown : 1 = false;         ///< by a blocking call, for a cancellation that still holds
+    bool swallow_reported : 1 = false;      ///< that it does not pass coir::cancelled on
 };
 
 /// How a fiber is made: the library's side of fiber_options.
