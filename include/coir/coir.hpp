@@ -17,6 +17,7 @@
 #include <coir/endpoint.hpp>
 #include <coir/event.hpp>
 #include <coir/exception_group.hpp>
+#include <coir/exit_status.hpp>
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
 #include <coir/future.hpp>
@@ -27,10 +28,12 @@
 #include <coir/offload.hpp>
 #include <coir/once.hpp>
 #include <coir/overflow_report.hpp>
+#include <coir/process.hpp>
 #include <coir/promise.hpp>
 #include <coir/rate_limiter.hpp>
 #include <coir/recursive_mutex.hpp>
 #include <coir/run.hpp>
+#include <coir/run_process.hpp>
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/shared_mutex.hpp>
