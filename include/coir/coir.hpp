@@ -20,6 +20,7 @@
 #include <coir/exit_status.hpp>
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
+#include <coir/file_watcher.hpp>
 #include <coir/future.hpp>
 #include <coir/generator.hpp>
 #include <coir/io.hpp>
@@ -37,6 +38,7 @@
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/shared_mutex.hpp>
+#include <coir/signal_set.hpp>
 #include <coir/slow_subscriber.hpp>
 #include <coir/spawn_site.hpp>
 #include <coir/stack_report.hpp>
