@@ -114,29 +114,27 @@ private:
     }
 
     void read(io::descriptor& from, std::string& into) noexcept {
-        constexpr std::size_t most_at_once = std::size_t{64} * 1024; // what a pipe holds
-        const std::size_t most = options_.most_output;
-        std::error_code failed;
-        for (std::size_t size = 0; !failed;) {
-            try {
-                into.resize(size + std::min(most - size, most_at_once - 1) +
-                            1); // one more shows that there is too much
-            } catch (const std::bad_alloc&) {
-                stop(ENOMEM);
-                break;
-            }
-            const std::size_t got = from.read_some(std::as_writable_bytes(std::span{into}.subspan(size)), failed);
-            size += got;
-            into.resize(std::min(size, most));
-            if (failed && !stopped_)
-                stop(failed == std::errc::operation_canceled ? was_cancelled : failed.value());
-            if (size > most)
-                stop(EOVERFLOW);
-            if (got == 0 || stopped_)
-                break;
+        try {
+            collect(from, into);
+        } catch (const std::bad_alloc&) {
+            stop(ENOMEM);
         }
         if (--reading_ == 0 && awaiting_)
             here_.wake(*awaiting_, wake_reason::notified);
+    }
+
+    void collect(io::descriptor& from, std::string& into) {
+        constexpr std::size_t pipe_size = std::size_t{64} * 1024;
+        std::vector<std::byte> buffer(pipe_size);
+        std::error_code failed;
+        while (const std::size_t got = from.read_some(buffer, failed)) {
+            const std::size_t room = options_.most_output - into.size();
+            into.append(reinterpret_cast<const char*>(buffer.data()), std::min(got, room));
+            if (got > room)
+                return stop(EOVERFLOW);
+        }
+        if (failed)
+            stop(failed == std::errc::operation_canceled ? was_cancelled : failed.value());
     }
 
     void feed(deadline until) noexcept {

@@ -337,7 +337,7 @@ TEST_F(process_test, may_be_started_by_loops_of_several_threads) {
     for (int i = 0; i < 4; ++i)
         threads.emplace_back([&] {
             run([&] {
-                for (int round = 0; round < 20; ++round) {
+                for (int round = 0; round < 10; ++round) {
                     process program{{"cat"}, {.input = redirect::pipe(), .output = redirect::pipe()}};
                     program.input().write_all(bytes_of("x"));
                     program.input().close();
@@ -347,7 +347,7 @@ TEST_F(process_test, may_be_started_by_loops_of_several_threads) {
         });
     for (std::thread& each : threads)
         each.join();
-    EXPECT_EQ(good, 80);
+    EXPECT_EQ(good, 40);
 }
 
 TEST_F(process_test, does_not_disturb_what_other_fibers_and_threads_do) {
@@ -363,7 +363,7 @@ TEST_F(process_test, does_not_disturb_what_other_fibers_and_threads_do) {
                 coir::this_fiber::sleep_for(100us);
             return ticks;
         });
-        for (int i = 0; i < 50; ++i)
+        for (int i = 0; i < 20; ++i)
             EXPECT_TRUE(process{{"true"}}.wait(20s).success());
         done = true;
         EXPECT_GT(ticker.join(), 0);
