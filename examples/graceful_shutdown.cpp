@@ -30,22 +30,23 @@ void work() {
     ++finished;
 }
 
-/// Starts something every 10 ms, until a signal comes.
-void serve(coir::io::signal_set& stopping, coir::task_group& work_in_progress) {
-    while (coir::select(stopping.readable(), coir::after(10ms)) != 0)
-        work_in_progress.spawn(work);
-    std::cout << "signal " << stopping.wait().signal << ": nothing new is begun" << std::endl;
-}
-
-/// False if not all could be finished, for lack of time or because a second signal came.
-bool finish(coir::io::signal_set& stopping, coir::task_group& work_in_progress) {
-    const coir::fiber<void> impatience = coir::spawn([&] {
-        std::error_code error;
-        if (stopping.wait(error, 5s).signal != 0 || error == std::errc::timed_out)
-            work_in_progress.cancel();
-    });
+/// Starts something every 10 ms, until a signal comes. Then true if all could be finished; false if there was no time, or a
+/// second signal came.
+bool serve(coir::io::signal_set& stopping) {
     coir::cancel_scope scope;
-    return scope.run([&] { work_in_progress.join(); });
+    return scope.run([&] {
+        coir::task_group work_in_progress;
+        while (coir::select(stopping.readable(), coir::after(10ms)) != 0)
+            work_in_progress.spawn(work);
+        std::cout << "signal " << stopping.wait().signal << ": nothing new is begun" << std::endl;
+
+        scope.expires_at(5s);
+        const coir::fiber<void> second = coir::spawn([&] {
+            stopping.wait();
+            scope.cancel();
+        });
+        work_in_progress.join();
+    });
 }
 
 } // namespace
@@ -61,9 +62,7 @@ int main(int argc, char** argv) {
                 coir::this_fiber::sleep_for(100ms);
                 ::kill(::getpid(), SIGTERM);
             });
-        coir::task_group work_in_progress;
-        serve(stopping, work_in_progress);
-        const bool all = finish(stopping, work_in_progress);
+        const bool all = serve(stopping);
         std::cout << begun << " begun, " << finished << " finished\n";
         return all && begun != 0 && begun == finished ? 0 : 1;
     });

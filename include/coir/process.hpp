@@ -93,13 +93,13 @@ public:
     process() noexcept;
 
     /// Starts a program, without a shell: arguments[0] is its name, looked for in the PATH of this process unless there is a
-    /// slash in it, and all of them are what its main() gets.
+    /// slash in it, and all of them are what its main() gets. Reads the environment, which nobody may be changing meanwhile.
     ///
     /// Does not suspend; blocks the thread until the kernel has loaded the program, some hundred microseconds, or as long as
     /// the disk needs. Not after cancellation: coir::cancelled.
     /// Throws std::system_error that names the program and what was impossible: std::errc::no_such_file_or_directory,
     /// permission_denied, executable_format_error (also a script without "#!"), argument_list_too_long,
-    /// too_many_files_open, resource_unavailable_try_again, …; std::errc::invalid_argument without arguments, or with a null
+    /// too_many_files_open, resource_unavailable_try_again, function_not_supported (before Linux 5.4), …; std::errc::invalid_argument without arguments, or with a null
     /// character in one. Then nothing is left: neither a process nor a descriptor. std::logic_error outside coir::run.
     explicit process(const std::vector<std::string>& arguments, const process_options& options = {});
     /// On an error there is no program.

@@ -1,11 +1,13 @@
 #include "io/child_process.hpp"
 
 #include "base/diagnostic.hpp"
+#include "io/borrowed.hpp"
 #include "io/ownership.hpp"
 #include "sched/loop.hpp"
 
 #include <coir/cancel_scope.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -17,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -59,7 +62,7 @@ int look_at_reaped(int handle, io::exit_status& status) noexcept {
     if (::ioctl(handle, get_info, &found) == -1)
         return ECHILD;
     if ((found.mask & exit_code_is_valid) == 0)
-        return EAGAIN; // it is being waited for at this moment; being readable, it is looked at again at once
+        return EAGAIN; // it is being waited for at this moment
     status = io::exit_status::from_native(found.exit_code);
     return 0;
 }
@@ -68,14 +71,19 @@ class awaiting_end final : public operation {
 public:
     explicit awaiting_end(child_process& child) noexcept : operation(direction::read), child_(child) {}
 
-    bool attempt(int /*number*/) noexcept override {
-        const int error = child_.look(status);
-        if (error != 0)
-            errno = error;
-        return error == 0;
+    bool attempt(int number) noexcept override {
+        int error = child_.look(status);
+        // It has ended if its pidfd is readable; perhaps since we looked.
+        if (error == EAGAIN && is_ready(number, POLLIN)) {
+            error = child_.look(status);
+            is_withheld = error == EAGAIN;
+        }
+        errno = error;
+        return error == 0 || is_withheld;
     }
 
     io::exit_status status; // here and not in the child, which may be gone when the fiber runs again
+    bool is_withheld = false;
 
 private:
     child_process& child_;
@@ -124,10 +132,26 @@ int child_process::look(io::exit_status& status) noexcept {
 }
 
 int child_process::wait(loop& here, io::exit_status& status, deadline until) noexcept {
-    awaiting_end work{*this};
-    const int error = perform(here, handle_, work, until).error;
-    status = work.status;
-    return error;
+    constexpr std::chrono::milliseconds pause{10};
+    const int number = handle_;
+    for (;;) {
+        awaiting_end work{*this};
+        const int error = perform(here, number, work, until).error;
+        if (error != 0 || !work.is_withheld) {
+            status = work.status;
+            return error;
+        }
+        // It has ended, but another process that traces it, a debugger, has to take note of that first; or it is being
+        // waited for by somebody else at this moment. Nothing tells when that is over.
+        const std::uint32_t generation = ownership::generation(number);
+        wait_record record{wait_kind::sleep, nullptr};
+        if (here.wait(record, std::min(until, deadline{pause})) == wake_reason::cancelled)
+            return was_cancelled;
+        if (ownership::generation(number) != generation)
+            return EBADF; // and this object may be gone
+        if (until.has_passed())
+            return ETIMEDOUT;
+    }
 }
 
 int child_process::kill(int signal) noexcept {
@@ -148,10 +172,13 @@ bool child_process::await_end() noexcept {
     }
     pollfd ended{handle_, POLLIN, 0};
     for (;;) {
-        const int error = look(unused);
-        if (error != EAGAIN || until.has_passed())
-            return error != EAGAIN;
-        ::poll(&ended, 1, 10); // milliseconds
+        if (look(unused) != EAGAIN)
+            return true;
+        if (until.has_passed())
+            return false;
+        constexpr int milliseconds = 10;
+        if (::poll(&ended, 1, milliseconds) == 1 && look(unused) == EAGAIN) // withheld, see wait()
+            std::this_thread::sleep_for(std::chrono::milliseconds{milliseconds});
     }
 }
 

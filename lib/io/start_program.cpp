@@ -117,17 +117,16 @@ COIR_IN_CHILD int child_main(void* argument) noexcept {
 pid_t clone_child(std::byte* stack_end, order& given, int& handle) noexcept {
     constexpr int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
     pid_t id = ::clone(child_main, stack_end, flags | CLONE_PIDFD, &given, &handle);
-    if (id != -1 || errno != EINVAL)
+    // qemu's user mode before 8.0 does not know CLONE_PIDFD. It also makes a fork() of this, of whose failure to execute the
+    // parent does not get to know: the program then seems to exit with code 127.
+    if (id == -1 && errno == EINVAL)
+        id = ::clone(child_main, stack_end, flags, &given);
+    if (id == -1 || handle != -1)
         return id;
-    // qemu's user mode (before 8.0) knows no CLONE_PIDFD. It also makes of this a fork(), whose failure to execute nobody gets
-    // to know: the program then seems to exit with code 127.
-    id = ::clone(child_main, stack_end, flags, &given);
-    if (id == -1)
-        return -1;
     handle = static_cast<int>(::syscall(SYS_pidfd_open, id, 0));
     if (handle != -1)
         return id;
-    const int error = errno;
+    const int error = errno; // of kernels before 5.3: ENOSYS
     ::kill(id, SIGKILL);
     while (::waitpid(id, nullptr, 0) == -1 && errno == EINTR) {}
     errno = error;

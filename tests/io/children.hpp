@@ -21,7 +21,7 @@ class children : public descriptors {
 protected:
     void SetUp() override {
         if (is_emulated())
-            GTEST_SKIP() << "an emulator makes fork() of vfork(), and has no pidfds";
+            GTEST_SKIP() << "an emulator makes a fork() of it, and does not tell what exec() says";
         descriptors::SetUp();
     }
     void TearDown() override {

@@ -19,6 +19,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <system_error>
@@ -380,6 +381,51 @@ TEST_F(process_end, is_not_the_affair_of_a_forked_child) {
         EXPECT_EQ(program->try_wait(), std::nullopt); // alive
         program->input().close();
         EXPECT_EQ(program->wait(20s).code(), 3);
+    });
+}
+
+// The real parent does not get an end to see before the one that traces it has; much as with a process that hangs in
+// the kernel.
+TEST_F(process_end, that_does_not_come_is_not_waited_for) {
+    run([] {
+        std::optional<process> program{std::in_place, forever};
+        const int id = program->id();
+        const coir::test::ends ready = coir::test::make_pipe();
+        const coir::test::ends done = coir::test::make_pipe();
+        const pid_t tracer = coir::test::fork_dependent();
+        if (tracer == 0) {
+            char traced = ::ptrace(PTRACE_SEIZE, id, nullptr, nullptr) == 0 ? 'y' : 'n';
+            if (::write(ready.write.get(), &traced, 1) != 1 || ::read(done.read.get(), &traced, 1) != 1)
+                ::_exit(1);
+            ::_exit(0); // lets go of it
+        }
+        std::array<std::byte, 1> traced{};
+        io::read_all(ready.read.get(), traced, 20s);
+        if (traced[0] == std::byte{'y'}) {
+            program->kill();
+            std::error_code error;
+            program->wait(error, 50ms);
+            EXPECT_EQ(error, std::errc::timed_out);
+            fiber<void> waiting = spawn([&] { program->wait(); });
+            this_fiber::sleep_for(15ms);
+            waiting.cancel();
+            EXPECT_THROW(waiting.join(), coir::cancelled);
+            testing::internal::CaptureStderr();
+            const auto start = clock::now();
+            program.reset();
+            EXPECT_LT(clock::now() - start, 15s);
+            EXPECT_EQ(testing::internal::GetCapturedStderr(),
+                      "coir: process " + std::to_string(id) +
+                          " (sleep) was killed and does not end: it is left alone\n");
+            EXPECT_TRUE(exists(id));
+        }
+        io::write_all(done.write.get(), coir::test::bytes_of("x"));
+        while (::waitpid(tracer, nullptr, 0) == -1 && errno == EINTR) {}
+        program.reset();
+        const coir::deadline limit = 20s;
+        while (exists(id) && !limit.has_passed())
+            process{{"true"}}.wait();
+        EXPECT_FALSE(exists(id));
     });
 }
 

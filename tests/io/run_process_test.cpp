@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <sys/time.h>
 #include <system_error>
 
 namespace {
@@ -153,6 +154,30 @@ TEST_F(run_process_test, can_be_cancelled_wherever_it_waits) {
         late.cancel();
         EXPECT_THROW(late.join(), coir::cancelled);
     });
+}
+
+// SIGALRM every millisecond, for the parent: the programs inherit neither the timer nor the handler.
+TEST_F(run_process_test, is_not_disturbed_by_a_storm_of_signals) {
+    static volatile std::sig_atomic_t arrived = 0;
+    struct sigaction counting {};
+    struct sigaction before {};
+    counting.sa_handler = [](int) { arrived = arrived + 1; };
+    ::sigaction(SIGALRM, &counting, &before);
+    const itimerval every{{0, 1'000}, {0, 1'000}};
+    ::setitimer(ITIMER_REAL, &every, nullptr);
+    run([] {
+        const std::string input = numbers(std::size_t{1} << 20);
+        for (int i = 0; i < 5; ++i) {
+            const process_result result = run_process({"cat"}, {.input = input}, 60s);
+            EXPECT_TRUE(result.status.success()) << result.status.to_string();
+            EXPECT_TRUE(result.output == input);
+        }
+        EXPECT_EQ(thrown_by([] { run_process({"coir-no-such-program"}); }), std::errc::no_such_file_or_directory);
+    });
+    const itimerval never{};
+    ::setitimer(ITIMER_REAL, &never, nullptr);
+    ::sigaction(SIGALRM, &before, nullptr);
+    EXPECT_GT(arrived, 5);
 }
 
 TEST_F(run_process_test, reports_what_cannot_be_started) {
