@@ -17,8 +17,10 @@
 #include <coir/endpoint.hpp>
 #include <coir/event.hpp>
 #include <coir/exception_group.hpp>
+#include <coir/exit_status.hpp>
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
+#include <coir/file_watcher.hpp>
 #include <coir/future.hpp>
 #include <coir/generator.hpp>
 #include <coir/io.hpp>
@@ -27,13 +29,16 @@
 #include <coir/offload.hpp>
 #include <coir/once.hpp>
 #include <coir/overflow_report.hpp>
+#include <coir/process.hpp>
 #include <coir/promise.hpp>
 #include <coir/rate_limiter.hpp>
 #include <coir/recursive_mutex.hpp>
 #include <coir/run.hpp>
+#include <coir/run_process.hpp>
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/shared_mutex.hpp>
+#include <coir/signal_set.hpp>
 #include <coir/slow_subscriber.hpp>
 #include <coir/spawn_site.hpp>
 #include <coir/stack_report.hpp>

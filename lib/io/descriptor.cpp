@@ -60,12 +60,12 @@ descriptor_slot* known(int number) noexcept {
     return here ? descriptors_of(*here).find(number) : nullptr;
 }
 
-void withdraw(int number) noexcept {
+} // namespace
+
+void withdraw_descriptor(int number) noexcept {
     if (descriptor_slot* slot = known(number))
         descriptors_of(*loop::current()).withdraw(*slot);
 }
-
-} // namespace
 
 io::descriptor ownership::adopt_fresh_socket(int number, int& error) noexcept {
     error =
@@ -84,7 +84,7 @@ std::uint32_t ownership::generation(int number) noexcept {
 }
 
 int close_descriptor(int number) noexcept {
-    withdraw(number);
+    withdraw_descriptor(number);
     // Linux has closed it even if it says EINTR; another attempt could hit somebody else's new file.
     return ::close(number) == 0 || errno == EINTR ? 0 : errno;
 }
@@ -107,7 +107,7 @@ descriptor::~descriptor() {
 
 int descriptor::release() noexcept {
     if (number_ >= 0)
-        detail::withdraw(number_);
+        detail::withdraw_descriptor(number_);
     return std::exchange(number_, -1);
 }
 

@@ -15,6 +15,9 @@ struct ownership {
     [[nodiscard]] static std::uint32_t generation(int number) noexcept;
 };
 
+/// Wakes the fibers of this loop that wait for `number`, as if it were closed.
+void withdraw_descriptor(int number) noexcept;
+
 /// Wakes the fibers of this loop that wait for `number` and closes it. Returns 0 or an errno; closed in any case.
 int close_descriptor(int number) noexcept;
 

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/descriptor.hpp>
+#include <coir/exit_status.hpp>
+#include <coir/export.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace coir {
+
+namespace detail {
+class child_process;
+}
+
+namespace io {
+
+/// Where one of the three standard streams of a program leads. The default is redirect::inherit().
+class redirect {
+public:
+    enum class target : std::uint8_t { inherited, null, pipe, output, descriptor };
+
+    constexpr redirect() noexcept = default;
+
+    /// To where this process's own leads.
+    [[nodiscard]] static constexpr redirect inherit() noexcept { return {}; }
+    /// Nothing to read, and what is written vanishes: /dev/null.
+    [[nodiscard]] static constexpr redirect null() noexcept { return redirect{target::null, -1}; }
+    /// To this process, which has the other end: process::input(), output() or error().
+    [[nodiscard]] static constexpr redirect pipe() noexcept { return redirect{target::pipe, -1}; }
+    /// To `descriptor` of this process, of which the program gets a duplicate. It shares the mode: few programs expect a
+    /// non-blocking one, which those owned by an io::descriptor are.
+    [[nodiscard]] static constexpr redirect to(int descriptor) noexcept {
+        return redirect{target::descriptor, descriptor};
+    }
+    /// Of the standard error only: to where the program's standard output leads (the shell's `2>&1`).
+    [[nodiscard]] static constexpr redirect to_output() noexcept { return redirect{target::output, -1}; }
+
+    [[nodiscard]] constexpr target what() const noexcept { return what_; }
+    /// Of to().
+    [[nodiscard]] constexpr int descriptor() const noexcept { return descriptor_; }
+
+private:
+    constexpr redirect(target what, int descriptor) noexcept : what_(what), descriptor_(descriptor) {}
+
+    target what_ = target::inherited;
+    int descriptor_ = -1;
+};
+
+/// How a program is started.
+struct process_options {
+    redirect input = {};
+    redirect output = {};
+    redirect error = {};
+    /// Working directory; empty: that of this process. A program or a directory of PATH that is named by a relative path is
+    /// looked for from there.
+    std::string directory = {};
+    /// "NAME=value": added to the variables that are inherited, or in their place. "NAME" alone: not inherited.
+    std::vector<std::string> environment = {};
+    /// False: the program gets no variable but those of `environment`.
+    bool inherit_environment = true;
+};
+
+/// A program that runs as a child of this process, and the owner of it: at the end of the scope it is killed.
+///
+///     coir::io::process sort{{"sort", "-n"}, {.input = redirect::pipe(), .output = redirect::pipe()}};
+///     sort.input().write_all(numbers);
+///     sort.input().close();                       // end of file for sort
+///     const std::size_t n = sort.output().read_some(buffer, 5s);
+///     if (!sort.wait(5s).success()) ...
+///
+/// To run a program to its end with all its input and output: run_process().
+///
+/// The program gets the three standard streams and no other descriptor of this process, whether marked close-on-exec or
+/// not; no blocked signal; and for each signal the default disposition. Writing to the pipe of a program that has closed its
+/// end raises SIGPIPE, as pipes do: ignore that signal, or use run_process(), which does not raise it.
+///
+/// Nothing here touches SIGCHLD: no handler, no mask, no libev child watcher. If the program around has a handler that waits
+/// for all children, or ignores SIGCHLD, the kernel throws the exit status away before it is asked for; it can be had
+/// nevertheless from Linux 6.15 on, and before that wait() reports std::errc::no_child_process when the program has ended.
+///
+/// Threads: belongs to the loop of the thread that made it; other loops may be running and starting programs meanwhile.
+/// Several fibers may wait for one program. After fork() the child of this process does not own the program: there wait() and
+/// kill() report std::errc::no_child_process, and the destructor leaves the program alone.
+class COIR_EXPORT process {
+public:
+    /// None.
+    process() noexcept;
+
+    /// Starts a program, without a shell: arguments[0] is its name, looked for in the PATH of this process unless there is a
+    /// slash in it, and all of them are what its main() gets. Reads the environment, which nobody may be changing meanwhile.
+    ///
+    /// Does not suspend; blocks the thread until the kernel has loaded the program, some hundred microseconds, or as long as
+    /// the disk needs. Not after cancellation: coir::cancelled.
+    /// Throws std::system_error that names the program and what was impossible: std::errc::no_such_file_or_directory,
+    /// permission_denied, executable_format_error (also a script without "#!"), argument_list_too_long,
+    /// too_many_files_open, resource_unavailable_try_again, function_not_supported (before Linux 5.4), …; std::errc::invalid_argument without arguments, or with a null
+    /// character in one. Then nothing is left: neither a process nor a descriptor. std::logic_error outside coir::run.
+    explicit process(const std::vector<std::string>& arguments, const process_options& options = {});
+    /// On an error there is no program.
+    process(const std::vector<std::string>& arguments, const process_options& options, std::error_code& error) noexcept;
+
+    process(process&& other) noexcept;
+    /// Kills the program owned until now, as the destructor does.
+    process& operator=(process&& other) noexcept;
+
+    /// Kills the program with SIGKILL unless it has ended, and waits for its end, so that no zombie remains. To let it end
+    /// by itself first: terminate(), and wait() with a deadline.
+    ///
+    /// May suspend; cannot be cancelled. A killed program ends within milliseconds, but not while it is in an
+    /// uninterruptible wait in the kernel (a dead network file system, a broken disk): after a second a line on stderr says
+    /// so, and the program is left to its end, as by detach(). So is one that this process must not kill, having changed its
+    /// user. Outside of coir::run, where it has outlived its loop, the thread waits instead of a fiber. Programs that the program
+    /// itself has started are not killed.
+    ~process();
+
+    [[nodiscard]] explicit operator bool() const noexcept { return child_ != nullptr; }
+
+    /// Its process id, for people; 0 for none. Unlike kill(), a number that is used after the end may hit another process.
+    [[nodiscard]] int id() const noexcept;
+    /// A pidfd, readable when the program has ended: for select(io::readable(...)). -1 for none.
+    [[nodiscard]] int native_handle() const noexcept;
+
+    /// This end of the streams that were redirected to a pipe(); no descriptor for the others.
+    [[nodiscard]] descriptor& input() noexcept { return input_; }
+    [[nodiscard]] descriptor& output() noexcept { return output_; }
+    [[nodiscard]] descriptor& error() noexcept { return error_; }
+
+    /// Waits for the end of the program. Later calls return the same. May suspend. What is in the pipes remains readable.
+    ///
+    /// Throws std::system_error with std::errc::timed_out when `until` passes first, and coir::cancelled: the program runs
+    /// on. std::errc::no_child_process: see above. Completion wins. std::logic_error outside coir::run.
+    /// Beware of a program that fills a pipe which nobody reads: it does not end.
+    exit_status wait(deadline until = {});
+    /// On an error what is returned is neither exited() nor signalled().
+    exit_status wait(std::error_code& error, deadline until = {}) noexcept;
+
+    /// How it has ended, if it has. Never suspends. Also outside coir::run.
+    [[nodiscard]] std::optional<exit_status> try_wait() noexcept;
+
+    /// Sends a signal; nothing happens if the program has ended: it can never reach another process that got the same
+    /// id since. Never suspends. Throws std::system_error: std::errc::operation_not_permitted for a program that has
+    /// changed its user, invalid_argument for what is no signal. Also outside coir::run.
+    void kill(int signal);
+    void kill(int signal, std::error_code& error) noexcept;
+    /// SIGKILL, which no program can ignore.
+    void kill();
+    /// SIGTERM: asks it to end.
+    void terminate();
+
+    /// The program goes on without an owner. When it has ended, the next start or end of a process removes what the kernel
+    /// keeps of it. Closes this end of its pipes.
+    void detach() noexcept;
+
+private:
+    std::unique_ptr<detail::child_process> child_;
+    descriptor input_;
+    descriptor output_;
+    descriptor error_;
+};
+
+} // namespace io
+} // namespace coir

@@ -1,0 +1,78 @@
+#include "io/program.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
+
+#include <unistd.h>
+
+namespace coir::detail {
+namespace {
+
+void require_no_null(std::string_view text, const char* what) {
+    if (text.find('\0') != std::string_view::npos)
+        throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                                std::string("a null character in ") + what);
+}
+
+std::string_view name_of(std::string_view variable) noexcept {
+    return variable.substr(0, variable.find('='));
+}
+
+// Where execvp() would look, in the same order.
+std::vector<std::string> paths_for(const std::string& name) {
+    if (name.empty() || name.find('/') != std::string::npos)
+        return {name}; // the empty name is found nowhere: let the kernel say so
+    const char* const path = std::getenv("PATH");
+    std::string_view rest = path ? path : "/bin:/usr/bin";
+    std::vector<std::string> paths;
+    for (;;) {
+        const std::string_view directory = rest.substr(0, rest.find(':'));
+        paths.push_back(directory.empty() ? name : std::string(directory) + '/' + name);
+        if (directory.size() == rest.size())
+            return paths;
+        rest.remove_prefix(directory.size() + 1);
+    }
+}
+
+std::vector<std::string> environment_of(const io::process_options& options) {
+    std::vector<std::string> made;
+    const auto is_replaced = [&](std::string_view variable) {
+        return std::ranges::any_of(options.environment,
+                                   [&](const std::string& each) { return name_of(each) == name_of(variable); });
+    };
+    if (options.inherit_environment)
+        for (char** each = ::environ; each && *each; ++each)
+            if (!is_replaced(*each))
+                made.emplace_back(*each);
+    for (const std::string& each : options.environment) {
+        require_no_null(each, "the environment");
+        if (each.find('=') != std::string::npos)
+            made.push_back(each);
+    }
+    return made;
+}
+
+} // namespace
+
+program::program(const std::vector<std::string>& arguments, const io::process_options& options)
+    : directory_(options.directory) {
+    if (arguments.empty())
+        throw std::system_error(std::make_error_code(std::errc::invalid_argument), "no program named");
+    require_no_null(directory_, "the directory");
+    for (const std::string& each : arguments)
+        require_no_null(each, "an argument");
+    paths_ = paths_for(arguments.front());
+    for (const std::string& each : paths_)
+        files_.push_back(each.c_str());
+    files_.push_back(nullptr);
+    texts_ = environment_of(options);
+    texts_.insert(texts_.begin(), arguments.begin(), arguments.end());
+    for (std::string& each : texts_)
+        (arguments_.size() < arguments.size() ? arguments_ : environment_).push_back(each.data());
+    arguments_.push_back(nullptr);
+    environment_.push_back(nullptr);
+}
+
+} // namespace coir::detail
