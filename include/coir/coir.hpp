@@ -9,6 +9,7 @@
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
 #include <coir/condition_variable.hpp>
+#include <coir/connect_options.hpp>
 #include <coir/context.hpp>
 #include <coir/context_var.hpp>
 #include <coir/deadline.hpp>
@@ -40,6 +41,7 @@
 #include <coir/stack_size.hpp>
 #include <coir/task_group.hpp>
 #include <coir/tcp_listener.hpp>
+#include <coir/tcp_options.hpp>
 #include <coir/tcp_stream.hpp>
 #include <coir/this_fiber.hpp>
 #include <coir/with_timeout.hpp>
