@@ -44,4 +44,6 @@
 #include <coir/tcp_options.hpp>
 #include <coir/tcp_stream.hpp>
 #include <coir/this_fiber.hpp>
+#include <coir/udp_options.hpp>
+#include <coir/udp_socket.hpp>
 #include <coir/with_timeout.hpp>
