@@ -28,8 +28,10 @@
 #include <coir/offload.hpp>
 #include <coir/once.hpp>
 #include <coir/overflow_report.hpp>
+#include <coir/peer_credentials.hpp>
 #include <coir/promise.hpp>
 #include <coir/rate_limiter.hpp>
+#include <coir/received_message.hpp>
 #include <coir/recursive_mutex.hpp>
 #include <coir/run.hpp>
 #include <coir/select.hpp>
@@ -46,4 +48,11 @@
 #include <coir/this_fiber.hpp>
 #include <coir/udp_options.hpp>
 #include <coir/udp_socket.hpp>
+#include <coir/unix_bind_options.hpp>
+#include <coir/unix_datagram.hpp>
+#include <coir/unix_endpoint.hpp>
+#include <coir/unix_listener.hpp>
+#include <coir/unix_seqpacket.hpp>
+#include <coir/unix_seqpacket_listener.hpp>
+#include <coir/unix_stream.hpp>
 #include <coir/with_timeout.hpp>
