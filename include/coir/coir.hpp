@@ -2,6 +2,7 @@
 
 /// \file
 /// All of coir.
+#include <coir/activated_sockets.hpp>
 #include <coir/async.hpp>
 #include <coir/barrier.hpp>
 #include <coir/broadcast.hpp>
@@ -36,6 +37,8 @@
 #include <coir/run.hpp>
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
+#include <coir/serve.hpp>
+#include <coir/serve_options.hpp>
 #include <coir/shared_mutex.hpp>
 #include <coir/slow_subscriber.hpp>
 #include <coir/spawn_site.hpp>
