@@ -25,7 +25,7 @@ namespace coir::net {
 /// closed, so that clients are refused (but for one that other processes have as well, as systemd does: its backlog is
 /// theirs). Handlers go on for options.drain, and are then cancelled. When all have ended serve() returns, or throws the
 /// coir::cancelled with which its fiber was cancelled. At the end of coir::run, when everything is cancelled, handlers are
-/// cancelled at once.
+/// cancelled at once. The listener is closed also when serve() throws.
 ///
 /// Threads: only inside coir::run, everything on the calling thread. Several calls may serve one handler, each with its
 /// listener. Throws also std::invalid_argument for max_connections = 0, and what spawn() throws.

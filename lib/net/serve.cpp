@@ -88,16 +88,7 @@ public:
         cancel_scope handlers;
         handlers.run([&] {
             task_group group;
-            {
-                cancel_scope accepting;
-                accepting_ = &accepting;
-                if (stopped_)
-                    accepting.cancel();
-                accepting.run([&] { accept_all(group); });
-                accepting_ = nullptr;
-            }
-            std::error_code ignored;
-            listener_.close(ignored);
+            accept_until_stopped(group);
             handlers.expires_at(options_.drain);
             group.join();
         });
@@ -110,6 +101,24 @@ public:
     }
 
 private:
+    // Whichever way it is left, the listener is closed and stop() finds no scope.
+    void accept_until_stopped(task_group& group) {
+        struct closing {
+            ~closing() {
+                self.accepting_ = nullptr;
+                std::error_code ignored;
+                self.listener_.close(ignored);
+            }
+            serving& self;
+        };
+        cancel_scope accepting;
+        const closing at_the_end{*this};
+        accepting_ = &accepting;
+        if (stopped_)
+            accepting.cancel();
+        accepting.run([&] { accept_all(group); });
+    }
+
     // Until it is cancelled, or the listener closed.
     void accept_all(task_group& group) {
         bool told = false;
