@@ -145,6 +145,7 @@ private:
         std::string name = name_or(
             peer, [](const Stream& of) { return name_of(of); }, "a peer that has gone");
         try {
+            const shield although_stopped; // who has been accepted is served
             const fiber_options options{.name = name, .stack_size = options_.stack_size};
             group.spawn(options, [this, name, peer = std::move(peer), taken = std::move(taken)]() mutable {
                 handle(std::move(peer), name);

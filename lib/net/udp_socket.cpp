@@ -170,6 +170,10 @@ int receive(loop& here, int number, receiving_datagrams& work, deadline until, s
 int make_bound(const net::endpoint& local, const net::udp_options& options, io::descriptor& socket) noexcept {
     int error = 0;
     io::descriptor made = make_udp_socket(local, options, error);
+    // A machine without IPv6: every address is every IPv4 address.
+    std::error_code unused;
+    if (error == EAFNOSUPPORT && !options.v6_only && local == net::endpoint{"::", local.port(), unused})
+        return make_bound(net::endpoint{"0.0.0.0", local.port(), unused}, options, socket);
     if (error == 0 && ::bind(made.get(), static_cast<const sockaddr*>(local.native()),
                              static_cast<socklen_t>(local.native_size())) == -1)
         error = errno;
