@@ -209,6 +209,13 @@ def echo_syscalls(_):
     return Result(calls, "one read and one write", 2, [f"epoll_ctl: {registrations / calls:.4%} of the calls"])
 
 
+def udp_echo(_):
+    """Per second of processor time, which the load of other processes on the core does not change."""
+    pairs, seconds = (9, 0.2) if options.quick else (15, 0.5)
+    return middle_pair("raw libev with recvmmsg", output_of(
+        options.build / "bench" / "udp_bench", "rate", 128, pairs, seconds))
+
+
 def http(peer, connections, peer_name):
     def measure(_):
         pairs, seconds = (5, 0.5) if options.quick else (15, 1)
@@ -332,6 +339,7 @@ rows = [
     Row("echo_deadline", "us/request", "lower", 1.02,
         echo("cpu", "coir_with_deadlines", "coir", 100, "coir without deadlines")),
     Row("echo_syscalls", "calls/request", "lower", 1.025, echo_syscalls),
+    Row("udp_echo", "datagrams/s", "higher", 0.95, udp_echo),
     Row("http_rps_100", "requests/s", "higher", 1.1, http_nginx(100)),
     Row("http_rps_1000", "requests/s", "higher", 1.1, http_nginx(1000)),
     Row("http_rps_go_100", "requests/s", "higher", 1.3, http_go(100)),

@@ -2,6 +2,7 @@
 
 /// \file
 /// All of coir.
+#include <coir/activated_sockets.hpp>
 #include <coir/async.hpp>
 #include <coir/barrier.hpp>
 #include <coir/broadcast.hpp>
@@ -9,6 +10,7 @@
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
 #include <coir/condition_variable.hpp>
+#include <coir/connect_options.hpp>
 #include <coir/context.hpp>
 #include <coir/context_var.hpp>
 #include <coir/deadline.hpp>
@@ -29,14 +31,18 @@
 #include <coir/offload.hpp>
 #include <coir/once.hpp>
 #include <coir/overflow_report.hpp>
+#include <coir/peer_credentials.hpp>
 #include <coir/process.hpp>
 #include <coir/promise.hpp>
 #include <coir/rate_limiter.hpp>
+#include <coir/received_message.hpp>
 #include <coir/recursive_mutex.hpp>
 #include <coir/run.hpp>
 #include <coir/run_process.hpp>
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
+#include <coir/serve.hpp>
+#include <coir/serve_options.hpp>
 #include <coir/shared_mutex.hpp>
 #include <coir/signal_set.hpp>
 #include <coir/slow_subscriber.hpp>
@@ -45,6 +51,16 @@
 #include <coir/stack_size.hpp>
 #include <coir/task_group.hpp>
 #include <coir/tcp_listener.hpp>
+#include <coir/tcp_options.hpp>
 #include <coir/tcp_stream.hpp>
 #include <coir/this_fiber.hpp>
+#include <coir/udp_options.hpp>
+#include <coir/udp_socket.hpp>
+#include <coir/unix_bind_options.hpp>
+#include <coir/unix_datagram.hpp>
+#include <coir/unix_endpoint.hpp>
+#include <coir/unix_listener.hpp>
+#include <coir/unix_seqpacket.hpp>
+#include <coir/unix_seqpacket_listener.hpp>
+#include <coir/unix_stream.hpp>
 #include <coir/with_timeout.hpp>

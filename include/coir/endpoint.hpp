@@ -10,6 +10,10 @@
 #include <string_view>
 #include <system_error>
 
+namespace coir::detail {
+struct endpoint_storage;
+}
+
 namespace coir::net {
 
 /// An address and a port of TCP or UDP, over IPv4 or IPv6. Numeric: names are not looked up.
@@ -48,6 +52,8 @@ public:
     bool operator==(const endpoint& other) const noexcept;
 
 private:
+    friend struct detail::endpoint_storage;
+
     alignas(8) std::array<std::byte, 28> storage_{}; // sockaddr_in or sockaddr_in6; endpoint.cpp checks that it fits
     std::uint32_t size_ = 0;
 };

@@ -4,8 +4,10 @@
 #include <coir/descriptor.hpp>
 #include <coir/endpoint.hpp>
 #include <coir/export.hpp>
+#include <coir/tcp_options.hpp>
 #include <coir/tcp_stream.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 #include <system_error>
@@ -18,6 +20,16 @@ struct listen_options {
     int backlog = 1024;
     /// Other sockets may listen on the same endpoint, and the kernel distributes connections (SO_REUSEPORT).
     bool reuse_port = false;
+    /// An IPv6 address takes IPv6 connections only: "::" leaves the port to IPv4 to another listener. Otherwise "::" takes both,
+    /// whatever the system's default.
+    bool v6_only = false;
+    /// Connections become visible to accept() when their first bytes have come, or after this time (TCP_DEFER_ACCEPT): for
+    /// protocols in which the client speaks first. Rounded up by the kernel to the next time at which it would repeat something.
+    std::chrono::seconds defer_accept{0};
+    /// So many clients at a time may send data together with the request to connect (TCP_FASTOPEN). Such data may come twice.
+    int fast_open = 0;
+    /// What every accepted connection begins with.
+    tcp_options connections = {};
 };
 
 /// Waits for TCP connections on an address of this machine.
@@ -38,6 +50,10 @@ public:
     explicit tcp_listener(const endpoint& local, const listen_options& options = {});
     tcp_listener(std::string_view address, std::uint16_t port, const listen_options& options = {})
         : tcp_listener(endpoint{address, port}, options) {}
+
+    /// Takes over a socket that listens already: see activated_sockets(). Throws std::system_error with
+    /// std::errc::invalid_argument if it is another one, or does not listen; then it is closed.
+    explicit tcp_listener(io::descriptor socket);
 
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
     [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <coir/connect_options.hpp>
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
 #include <coir/endpoint.hpp>
 #include <coir/export.hpp>
 #include <coir/io.hpp>
+#include <coir/tcp_options.hpp>
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <system_error>
 
@@ -30,6 +34,11 @@ public:
     explicit tcp_stream(const endpoint& remote, deadline until = {});
     /// On an error the stream is not connected.
     tcp_stream(const endpoint& remote, std::error_code& error, deadline until = {}) noexcept;
+    /// As above, from a certain local address or with other options. Errors also: those of the options, named alike;
+    /// std::errc::address_in_use, address_not_available, for options.local.
+    tcp_stream(const endpoint& remote, const connect_options& options, deadline until = {});
+    tcp_stream(const endpoint& remote, const connect_options& options, std::error_code& error,
+               deadline until = {}) noexcept;
 
     /// Takes over a connected socket.
     explicit tcp_stream(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
@@ -84,10 +93,43 @@ public:
     /// Ends the writing side: the peer reads end of file; reading goes on. Never suspends. Throws std::system_error.
     void shutdown_write();
     void shutdown_write(std::error_code& error) noexcept;
+    /// Ends the reading side: from now on reads, also those that wait, find end of file when what has come is used up. The
+    /// peer is not told. Never suspends. Throws std::system_error.
+    void shutdown_read();
+    void shutdown_read(std::error_code& error) noexcept;
 
     /// Closes now; other fibers' waits on this stream end with std::errc::bad_file_descriptor. Throws std::system_error.
     void close() { socket_.close(); }
     void close(std::error_code& error) noexcept { socket_.close(error); }
+
+    /// What tcp_options says of each. They never suspend; throw std::system_error, with std::errc::invalid_argument for a value
+    /// that the kernel does not take.
+    ///
+    ///     peer.set_keep_alive(coir::net::tcp_keep_alive{.idle = 60s, .interval = 10s, .probes = 3});
+    ///     peer.set_linger(0s);                    // a client that misbehaves gets a reset
+    void set_no_delay(bool on);
+    void set_no_delay(bool on, std::error_code& error) noexcept;
+    [[nodiscard]] bool no_delay() const;
+    void set_keep_alive(std::optional<tcp_keep_alive> probing);
+    void set_keep_alive(std::optional<tcp_keep_alive> probing, std::error_code& error) noexcept;
+    [[nodiscard]] std::optional<tcp_keep_alive> keep_alive() const;
+    void set_linger(std::optional<std::chrono::seconds> time);
+    void set_linger(std::optional<std::chrono::seconds> time, std::error_code& error) noexcept;
+    [[nodiscard]] std::optional<std::chrono::seconds> linger() const;
+    void set_user_timeout(std::chrono::milliseconds time);
+    void set_user_timeout(std::chrono::milliseconds time, std::error_code& error) noexcept;
+    [[nodiscard]] std::chrono::milliseconds user_timeout() const;
+    /// The kernel reports what it reserves with its own needs: twice what was set, and no more than the system's limit.
+    void set_send_buffer(std::size_t bytes);
+    void set_send_buffer(std::size_t bytes, std::error_code& error) noexcept;
+    [[nodiscard]] std::size_t send_buffer() const;
+    void set_receive_buffer(std::size_t bytes);
+    void set_receive_buffer(std::size_t bytes, std::error_code& error) noexcept;
+    [[nodiscard]] std::size_t receive_buffer() const;
+    /// Acknowledges at once what has come and what comes next (TCP_QUICKACK), instead of waiting for data to send it with.
+    /// Not for long: the kernel goes back to its own judgement, so this is for the moment at which no answer will follow.
+    void set_quick_ack(bool on);
+    void set_quick_ack(bool on, std::error_code& error) noexcept;
 
 private:
     io::descriptor socket_;

@@ -42,7 +42,7 @@ int find_kind(int number, descriptor_kind& kind) noexcept {
     }
 }
 
-int adopt(loop& here, int number) noexcept {
+int adopt(loop& here, int number, descriptor_table::origin from) noexcept {
     descriptor_kind kind{};
     if (const int error = find_kind(number, kind))
         return error;
@@ -51,13 +51,27 @@ int adopt(loop& here, int number) noexcept {
         return errno;
     if (!(mode & O_NONBLOCK) && ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
         return errno;
-    return descriptors_of(here).adopt(number, kind, descriptor_table::origin::unknown);
+    return descriptors_of(here).adopt(number, kind, from);
 }
 
 // The slot on this thread's loop, or null.
 descriptor_slot* known(int number) noexcept {
     loop* here = loop::current();
     return here ? descriptors_of(*here).find(number) : nullptr;
+}
+
+// Its owner, or closes it.
+template <class Owner> Owner own(int number, int error, int Owner::*place) noexcept {
+    Owner owner;
+    if (error == 0)
+        owner.*place = number;
+    else
+        ::close(number);
+    return owner;
+}
+
+int adopt_fresh(int number, descriptor_kind kind) noexcept {
+    return descriptors_of(*loop::current()).adopt(number, kind, descriptor_table::origin::fresh);
 }
 
 } // namespace
@@ -68,14 +82,18 @@ void withdraw_descriptor(int number) noexcept {
 }
 
 io::descriptor ownership::adopt_fresh_socket(int number, int& error) noexcept {
-    error =
-        descriptors_of(*loop::current()).adopt(number, descriptor_kind::stream_socket, descriptor_table::origin::fresh);
-    io::descriptor owner;
-    if (error == 0)
-        owner.number_ = number;
-    else
-        ::close(number);
-    return owner;
+    error = detail::adopt_fresh(number, descriptor_kind::stream_socket);
+    return own(number, error, &io::descriptor::number_);
+}
+
+io::descriptor ownership::adopt_fresh_message_socket(int number, int& error) noexcept {
+    error = detail::adopt_fresh(number, descriptor_kind::message_socket);
+    return own(number, error, &io::descriptor::number_);
+}
+
+io::descriptor ownership::adopt_fresh(int number, int& error) noexcept {
+    error = adopt(*loop::current(), number, descriptor_table::origin::fresh);
+    return own(number, error, &io::descriptor::number_);
 }
 
 std::uint32_t ownership::generation(int number) noexcept {
@@ -95,7 +113,7 @@ namespace io {
 
 descriptor::descriptor(int number) {
     detail::loop& here = detail::loop::of_running_fiber("io::descriptor");
-    if (const int error = detail::adopt(here, number))
+    if (const int error = detail::adopt(here, number, detail::descriptor_table::origin::unknown))
         throw std::system_error(detail::error_code_of(error), "io::descriptor");
     number_ = number;
 }

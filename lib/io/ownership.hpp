@@ -10,6 +10,10 @@ namespace coir::detail {
 struct ownership {
     /// Takes over a stream socket that the system has just made, in non-blocking mode. On an error (an errno) it is closed.
     [[nodiscard]] static io::descriptor adopt_fresh_socket(int number, int& error) noexcept;
+    /// The same for a socket with messages.
+    [[nodiscard]] static io::descriptor adopt_fresh_message_socket(int number, int& error) noexcept;
+    /// The same for a descriptor of any kind and mode, as io::descriptor does it.
+    [[nodiscard]] static io::descriptor adopt_fresh(int number, int& error) noexcept;
 
     /// Changes when the number is closed: whoever suspended can tell that it is not the same descriptor any more.
     [[nodiscard]] static std::uint32_t generation(int number) noexcept;

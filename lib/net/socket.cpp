@@ -1,10 +1,12 @@
 #include "net/socket.hpp"
 
 #include "io/ownership.hpp"
+#include "net/socket_option.hpp"
+#include "net/tcp_options.hpp"
 
 #include <cerrno>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <string>
 #include <sys/socket.h>
 #include <system_error>
 
@@ -23,18 +25,34 @@ net::endpoint name_of(const io::descriptor& socket, get_name* get, const char* o
 
 } // namespace
 
-io::descriptor make_tcp_socket(const net::endpoint& peer_or_self, int& error) noexcept {
-    const int number =
-        ::socket(peer_or_self.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+io::descriptor adopt_socket(int number, int type, int& error) noexcept {
+    return type == SOCK_STREAM ? ownership::adopt_fresh_socket(number, error)
+                               : ownership::adopt_fresh_message_socket(number, error);
+}
+
+io::descriptor make_socket(int family, int type, int protocol, int& error) noexcept {
+    const int number = ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     if (number == -1) {
         error = errno;
         return {};
     }
-    io::descriptor made = ownership::adopt_fresh_socket(number, error);
-    const int on = 1;
-    if (made)
-        ::setsockopt(number, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return adopt_socket(number, type, error);
+}
+
+io::descriptor make_tcp_socket(const net::endpoint& peer_or_self, const net::tcp_options& options,
+                               int& error) noexcept {
+    io::descriptor made = make_socket(peer_or_self.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM, IPPROTO_TCP, error);
+    if (made && (error = set_tcp_options(made.get(), options)) != 0)
+        made = {};
     return made;
+}
+
+void require_listening(int socket, int family, int other_family, int type, const char* operation) {
+    const int found = option_of<int>(socket, SOL_SOCKET, SO_DOMAIN, operation);
+    if ((found != family && found != other_family) || option_of<int>(socket, SOL_SOCKET, SO_TYPE, operation) != type ||
+        option_of<int>(socket, SOL_SOCKET, SO_ACCEPTCONN, operation) == 0)
+        throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                                std::string{operation} + ": not a listening socket of this kind");
 }
 
 net::endpoint local_endpoint_of(const io::descriptor& socket) {

@@ -2,14 +2,16 @@
 
 #include "io/errors.hpp"
 #include "io/operation.hpp"
-#include "io/ownership.hpp"
+#include "net/accept.hpp"
 #include "net/socket.hpp"
+#include "net/socket_option.hpp"
 #include "sched/loop.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
+#include <climits>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string>
 #include <sys/socket.h>
 
@@ -17,81 +19,27 @@ namespace coir {
 namespace detail {
 namespace {
 
-// Once per failed accept: a loop of them costs ten wake-ups a second.
-constexpr std::chrono::milliseconds longest_pause{100};
-
-// The connection died while it was queued, or the network hands on an older error of its own: see accept(2).
-bool is_transient(int error) noexcept {
-    switch (error) {
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case ENOPROTOOPT:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENONET:
-        return true;
-    default:
-        return false;
-    }
-}
-
-bool is_lack_of_resources(int error) noexcept {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-class accepting final : public operation {
-public:
-    accepting() noexcept : operation(direction::read) {}
-
-    bool attempt(int number) noexcept override {
-        do
-            accepted = ::accept4(number, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        while (accepted == -1 && is_transient(errno));
-        return accepted != -1;
-    }
-
-    int accepted = -1;
-};
-
-// Errno or was_cancelled; 0 and the connection. It has TCP_NODELAY from the listener.
-int accept_one(loop& here, int listener, deadline until, io::descriptor& accepted) noexcept {
-    accepting work;
-    int error = perform(here, listener, work, until).error;
-    if (error == 0)
-        accepted = ownership::adopt_fresh_socket(work.accepted, error);
+// Errno or 0.
+int prepare(int socket, const net::endpoint& local, const net::listen_options& options) noexcept {
+    int error = set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (error == 0 && local.is_v6()) // whatever the system's default; of addresses other than "::" it is ignored
+        error = set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, int{options.v6_only});
+    if (error == 0 && options.reuse_port)
+        error = set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (error == 0 && options.defer_accept.count() != 0)
+        error = set_option(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT,
+                           static_cast<int>(std::min<std::int64_t>(options.defer_accept.count(), INT_MAX)));
+    if (error == 0 && options.fast_open != 0)
+        error = set_option(socket, IPPROTO_TCP, TCP_FASTOPEN, options.fast_open);
     return error;
 }
 
-int accept(loop& here, int listener, deadline until, io::descriptor& accepted) noexcept {
-    const std::uint32_t generation = ownership::generation(listener);
-    const int error = accept_one(here, listener, until, accepted);
-    if (!is_lack_of_resources(error))
-        return error;
-    // The connection stays queued, so accept() would fail again at once: whoever calls it in a loop would spin (hazard
-    // F4). Nothing tells when a descriptor becomes free.
-    wait_record pause{wait_kind::sleep, nullptr};
-    if (here.wait(pause, std::min(until, deadline{longest_pause})) == wake_reason::cancelled)
-        return was_cancelled;
-    if (ownership::generation(listener) != generation)
-        return EBADF;
-    const int again = accept_one(here, listener, deadline::passed(), accepted);
-    return again == ETIMEDOUT ? error : again;
-}
-
+// The connections inherit the options of `options.connections`.
 io::descriptor listen(const net::endpoint& local, const net::listen_options& options, int& error) noexcept {
-    io::descriptor made = make_tcp_socket(local, error);
-    if (!made)
-        return made;
-    const int on = 1;
-    const int off = 0;
-    ::setsockopt(made.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (local.is_v6()) // "::" takes IPv4 too, whatever the system's default; of others it is ignored
-        ::setsockopt(made.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if ((options.reuse_port && ::setsockopt(made.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == -1) ||
-        ::bind(made.get(), static_cast<const sockaddr*>(local.native()), static_cast<socklen_t>(local.native_size())) ==
+    io::descriptor made = make_tcp_socket(local, options.connections, error);
+    if (!made || (error = prepare(made.get(), local, options)) != 0)
+        return {};
+    if (::bind(made.get(), static_cast<const sockaddr*>(local.native()), static_cast<socklen_t>(local.native_size())) ==
             -1 ||
         ::listen(made.get(), options.backlog) == -1) {
         error = errno;
@@ -119,10 +67,18 @@ tcp_listener::tcp_listener(const endpoint& local, const listen_options& options)
     int error = 0;
     socket_ = detail::listen(local, options, error);
     // A machine without IPv6: every address is every IPv4 address.
-    if (error == EAFNOSUPPORT && local == endpoint{"::", local.port()})
+    if (error == EAFNOSUPPORT && !options.v6_only && local == endpoint{"::", local.port()}) {
+        error = 0;
         socket_ = detail::listen(endpoint{"0.0.0.0", local.port()}, options, error);
+    }
     if (error != 0)
         throw std::system_error(detail::error_code_of(error), "listen on " + local.to_string());
+}
+
+tcp_listener::tcp_listener(io::descriptor socket) {
+    detail::require_listening(socket.get(), AF_INET, AF_INET6, SOCK_STREAM, "net::tcp_listener");
+    detail::set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1); // for its connections, as of one that we have made
+    socket_ = std::move(socket);
 }
 
 endpoint tcp_listener::local_endpoint() const {
@@ -132,7 +88,7 @@ endpoint tcp_listener::local_endpoint() const {
 tcp_stream tcp_listener::accept(deadline until) {
     detail::loop& here = detail::loop::of_running_fiber("net::tcp_listener::accept");
     io::descriptor accepted;
-    const int error = detail::accept(here, native_handle(), until, accepted);
+    const int error = detail::accept(here, native_handle(), SOCK_STREAM, until, accepted);
     if (error == detail::was_cancelled)
         detail::throw_cancelled(here.running(), "net::tcp_listener::accept");
     if (error != 0)
@@ -143,7 +99,7 @@ tcp_stream tcp_listener::accept(deadline until) {
 tcp_stream tcp_listener::accept(std::error_code& error, deadline until) noexcept {
     detail::loop* here = detail::loop::current();
     io::descriptor accepted;
-    error = detail::error_code_of(here ? detail::accept(*here, native_handle(), until, accepted) : EPERM);
+    error = detail::error_code_of(here ? detail::accept(*here, native_handle(), SOCK_STREAM, until, accepted) : EPERM);
     return tcp_stream{std::move(accepted)};
 }
 

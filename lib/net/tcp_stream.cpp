@@ -3,9 +3,12 @@
 #include "io/errors.hpp"
 #include "io/operation.hpp"
 #include "net/socket.hpp"
+#include "net/socket_option.hpp"
 #include "sched/loop.hpp"
 
 #include <cerrno>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 namespace coir {
@@ -54,12 +57,32 @@ private:
     bool started_ = false;
 };
 
+// What comes between making a socket and connecting it. Returns 0 or an errno.
+int prepare(int socket, const net::connect_options& options) noexcept {
+    int error = options.fast_open ? set_option(socket, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1) : 0;
+    if (error != 0 || !options.local)
+        return error;
+    const net::endpoint& local = *options.local;
+    // A port chosen by bind() is taken from all connections; chosen by connect(), only from those to the same peer.
+    if (local.port() == 0)
+        set_option(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    else
+        error = set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1); // it may have been in use a minute ago
+    if (error == 0 &&
+        ::bind(socket, static_cast<const sockaddr*>(local.native()), static_cast<socklen_t>(local.native_size())) == -1)
+        error = errno;
+    return error;
+}
+
 // Errno or was_cancelled; on an error there is no socket.
-int connect(loop& here, const net::endpoint& remote, deadline until, io::descriptor& socket) noexcept {
+int connect(loop& here, const net::endpoint& remote, const net::connect_options& options, deadline until,
+            io::descriptor& socket) noexcept {
     if (here.refuses())
         return was_cancelled;
     int error = 0;
-    io::descriptor made = make_tcp_socket(remote, error);
+    io::descriptor made = make_tcp_socket(remote, options.connection, error);
+    if (error == 0)
+        error = prepare(made.get(), options);
     if (error != 0)
         return error;
     connecting work{remote};
@@ -74,18 +97,26 @@ int connect(loop& here, const net::endpoint& remote, deadline until, io::descrip
 
 namespace net {
 
-tcp_stream::tcp_stream(const endpoint& remote, deadline until) {
+tcp_stream::tcp_stream(const endpoint& remote, deadline until) : tcp_stream(remote, connect_options{}, until) {}
+
+tcp_stream::tcp_stream(const endpoint& remote, std::error_code& error, deadline until) noexcept
+    : tcp_stream(remote, connect_options{}, error, until) {}
+
+tcp_stream::tcp_stream(const endpoint& remote, const connect_options& options, deadline until) {
     detail::loop& here = detail::loop::of_running_fiber("net::tcp_stream");
-    const int error = detail::connect(here, remote, until, socket_);
+    const int error = detail::connect(here, remote, options, until, socket_);
     if (error == detail::was_cancelled)
         detail::throw_cancelled(here.running(), "net::tcp_stream");
     if (error != 0)
-        throw std::system_error(detail::error_code_of(error), "connect to " + remote.to_string());
+        throw std::system_error(detail::error_code_of(error),
+                                "connect to " + remote.to_string() +
+                                    (options.local ? " from " + options.local->to_string() : std::string{}));
 }
 
-tcp_stream::tcp_stream(const endpoint& remote, std::error_code& error, deadline until) noexcept {
+tcp_stream::tcp_stream(const endpoint& remote, const connect_options& options, std::error_code& error,
+                       deadline until) noexcept {
     detail::loop* here = detail::loop::current();
-    error = detail::error_code_of(here ? detail::connect(*here, remote, until, socket_) : EPERM);
+    error = detail::error_code_of(here ? detail::connect(*here, remote, options, until, socket_) : EPERM);
 }
 
 endpoint tcp_stream::local_endpoint() const {
@@ -105,6 +136,17 @@ void tcp_stream::shutdown_write() {
 
 void tcp_stream::shutdown_write(std::error_code& error) noexcept {
     error = detail::error_code_of(::shutdown(socket_.get(), SHUT_WR) == 0 ? 0 : errno);
+}
+
+void tcp_stream::shutdown_read() {
+    std::error_code error;
+    shutdown_read(error);
+    if (error)
+        throw std::system_error(error, "net::tcp_stream::shutdown_read");
+}
+
+void tcp_stream::shutdown_read(std::error_code& error) noexcept {
+    error = detail::error_code_of(::shutdown(socket_.get(), SHUT_RD) == 0 ? 0 : errno);
 }
 
 } // namespace net

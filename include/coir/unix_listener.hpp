@@ -1,0 +1,60 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/descriptor.hpp>
+#include <coir/detail/bound_path.hpp>
+#include <coir/export.hpp>
+#include <coir/unix_bind_options.hpp>
+#include <coir/unix_endpoint.hpp>
+#include <coir/unix_stream.hpp>
+
+#include <system_error>
+
+namespace coir::net {
+
+/// Waits for connections at a path or an abstract name.
+///
+/// Who removes the path: the listener that made it, in close() and at the end of its life, if the path is still the file
+/// that it made. Not one that took over a socket (see below), and not a child of fork(). A process that is killed leaves it
+/// behind: see unix_bind_options::replace_stale.
+///
+///     coir::net::unix_listener server{coir::net::unix_endpoint{"/run/service.sock"}, {.mode = 0700}};
+///     for (;;)
+///         coir::spawn(serve, server.accept()).detach();
+class COIR_EXPORT unix_listener {
+public:
+    /// Not listening.
+    unix_listener() noexcept = default;
+
+    /// Listens. `backlog` is how many connections wait for accept() before connecting has to wait. Never suspends. Throws
+    /// std::system_error naming the endpoint: std::errc::address_in_use: the path exists; permission_denied, …
+    explicit unix_listener(const unix_endpoint& local, const unix_bind_options& options = {}, int backlog = 1024);
+    unix_listener(const unix_endpoint& local, const unix_bind_options& options, int backlog,
+                  std::error_code& error) noexcept;
+
+    /// Takes over a socket that listens already: see activated_sockets(). Throws std::system_error with
+    /// std::errc::invalid_argument if it is another one, or does not listen; then it is closed.
+    explicit unix_listener(io::descriptor socket);
+
+    [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
+    [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
+    /// Throws std::system_error.
+    [[nodiscard]] unix_endpoint local_endpoint() const;
+
+    /// The next connection. May suspend; several fibers may accept on one listener. Errors, also for want of descriptors:
+    /// as tcp_listener::accept(). Throws coir::cancelled.
+    unix_stream accept(deadline until = {});
+    /// On an error the returned stream is not connected.
+    unix_stream accept(std::error_code& error, deadline until = {}) noexcept;
+
+    /// Removes the path and stops listening; fibers in accept() get std::errc::bad_file_descriptor. Throws
+    /// std::system_error.
+    void close();
+    void close(std::error_code& error) noexcept;
+
+private:
+    io::descriptor socket_;
+    detail::bound_path path_; // goes first: while the path is there, somebody listens
+};
+
+} // namespace coir::net

@@ -1,0 +1,222 @@
+#include <coir/serve.hpp>
+
+#include "base/diagnostic.hpp"
+#include "sched/describe.hpp"
+
+#include <coir/cancel_scope.hpp>
+#include <coir/cancelled.hpp>
+#include <coir/event.hpp>
+#include <coir/fiber.hpp>
+#include <coir/select.hpp>
+#include <coir/semaphore.hpp>
+#include <coir/task_group.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+/// \file
+/// Two fibers. The caller's waits for the word to stop, which for it includes its own cancellation. The other one accepts, and has
+/// the task group of the handlers: what cancels the caller must not reach them before they have had their time.
+///
+///     caller:    wait ... stop, or cancelled  ->  stop()  ->  wait for the other, shielded
+///     acceptor:  scope `handlers` {  task_group {  scope `accepting` { accept, spawn, … }   join  }  }
+///
+/// stop() cancels the scope `accepting`: whatever the acceptor waits for, a connection or a place, it goes on to the join. The
+/// scope `handlers` gets its deadline then, and cancels the members that are left.
+namespace coir::net {
+namespace {
+
+std::string name_of(const tcp_stream& peer) {
+    return peer.remote_endpoint().to_string();
+}
+
+// The client's socket has hardly ever a name.
+template <class Stream> std::string name_of(const Stream& peer) {
+    const unix_endpoint remote = peer.remote_endpoint();
+    if (!remote.is_unnamed())
+        return remote.to_string();
+    return "process " + std::to_string(peer.credentials().process) + " on " + peer.local_endpoint().to_string();
+}
+
+template <class Socket, class Name> std::string name_or(const Socket& socket, Name name, const char* otherwise) {
+    try {
+        return name(socket);
+    } catch (const std::system_error&) { // the connection has ended already
+        return otherwise;
+    }
+}
+
+bool is_shortage(const std::error_code& error) noexcept {
+    return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system ||
+           error == std::errc::not_enough_memory || error == std::errc::no_buffer_space;
+}
+
+using places = counting_semaphore<>;
+
+/// The right to have one more connection.
+class place {
+public:
+    explicit place(places& from) : from_(&from) { from.acquire(); }
+    place(place&& other) noexcept : from_(std::exchange(other.from_, nullptr)) {}
+    place& operator=(place&&) = delete;
+    ~place() {
+        if (from_)
+            from_->release();
+    }
+
+private:
+    places* from_;
+};
+
+template <class Listener, class Stream> class serving {
+public:
+    serving(Listener& listener, const std::function<void(Stream)>& handler, const serve_options& options)
+        : listener_(listener), handler_(handler), options_(options),
+          where_(name_or(
+              listener, [](const Listener& of) { return of.local_endpoint().to_string(); }, "(closed)")),
+          places_(static_cast<std::ptrdiff_t>(
+              std::min<std::size_t>(options.max_connections, std::numeric_limits<std::ptrdiff_t>::max()))) {}
+
+    [[nodiscard]] const std::string& where() const noexcept { return where_; }
+
+    /// The acceptor's function.
+    void run() {
+        cancel_scope handlers;
+        handlers.run([&] {
+            task_group group;
+            accept_until_stopped(group);
+            handlers.expires_at(options_.drain);
+            group.join();
+        });
+    }
+
+    void stop() noexcept {
+        stopped_ = true;
+        if (accepting_)
+            accepting_->cancel();
+    }
+
+private:
+    // Whichever way it is left, the listener is closed and stop() finds no scope.
+    void accept_until_stopped(task_group& group) {
+        struct closing {
+            ~closing() {
+                self.accepting_ = nullptr;
+                std::error_code ignored;
+                self.listener_.close(ignored);
+            }
+            serving& self;
+        };
+        cancel_scope accepting;
+        const closing at_the_end{*this};
+        accepting_ = &accepting;
+        if (stopped_)
+            accepting.cancel();
+        accepting.run([&] { accept_all(group); });
+    }
+
+    // Until it is cancelled, or the listener closed.
+    void accept_all(task_group& group) {
+        bool told = false;
+        for (;;) {
+            place taken{places_};
+            Stream peer;
+            try {
+                peer = listener_.accept();
+                told = false;
+            } catch (const std::system_error& failure) {
+                if (!listener_ || failure.code() == std::errc::bad_file_descriptor)
+                    return;
+                if (!is_shortage(failure.code()))
+                    throw;
+                if (!std::exchange(told, true)) // it has waited, so this is no loop without a pause
+                    tell(std::current_exception(), where_);
+                continue;
+            }
+            welcome(group, std::move(peer), std::move(taken));
+        }
+    }
+
+    void welcome(task_group& group, Stream peer, place taken) {
+        std::string name = name_or(
+            peer, [](const Stream& of) { return name_of(of); }, "a peer that has gone");
+        try {
+            const shield although_stopped; // who has been accepted is served
+            const fiber_options options{.name = name, .stack_size = options_.stack_size};
+            group.spawn(options, [this, name, peer = std::move(peer), taken = std::move(taken)]() mutable {
+                handle(std::move(peer), name);
+            });
+        } catch (const std::system_error&) { // no stack for one more: this connection is closed, the others go on
+            tell(std::current_exception(), name);
+        } catch (const std::bad_alloc&) {
+            tell(std::current_exception(), name);
+        }
+    }
+
+    void handle(Stream peer, const std::string& name) const {
+        try {
+            handler_(std::move(peer));
+        } catch (const cancelled&) {
+            throw;
+        } catch (...) {
+            tell(std::current_exception(), name);
+        }
+    }
+
+    void tell(const std::exception_ptr& failure, const std::string& endpoint) const {
+        if (options_.on_error)
+            options_.on_error(failure, endpoint);
+        else
+            detail::report("net::serve: " + endpoint + ": " + detail::describe_failure(failure));
+    }
+
+    Listener& listener_;
+    const std::function<void(Stream)>& handler_;
+    const serve_options& options_;
+    const std::string where_;
+    places places_;
+    cancel_scope* accepting_ = nullptr; // while the acceptor is in it
+    bool stopped_ = false;
+};
+
+template <class Listener, class Stream>
+void serve_on(Listener& listener, const std::function<void(Stream)>& handler, const serve_options& options) {
+    if (options.max_connections == 0)
+        throw std::invalid_argument("coir: net::serve with max_connections = 0 could never accept");
+    serving<Listener, Stream> work{listener, handler, options};
+    fiber<void> acceptor = spawn(fiber_options{.name = "serve " + work.where()}, [&work] { work.run(); });
+    try {
+        if (!options.stop || select(ended(acceptor), is_set(*options.stop)) == 1) {
+            if (options.stop)
+                work.stop();
+            acceptor.wait();
+        }
+    } catch (...) { // cancelled, or by the failure of a task group that the caller has opened
+        work.stop();
+        const shield until_the_handlers_have_ended;
+        acceptor.wait();
+        throw;
+    }
+    acceptor.join();
+}
+
+} // namespace
+
+void serve(tcp_listener& listener, const std::function<void(tcp_stream)>& handler, const serve_options& options) {
+    serve_on(listener, handler, options);
+}
+
+void serve(unix_listener& listener, const std::function<void(unix_stream)>& handler, const serve_options& options) {
+    serve_on(listener, handler, options);
+}
+
+void serve(unix_seqpacket_listener& listener, const std::function<void(unix_seqpacket)>& handler,
+           const serve_options& options) {
+    serve_on(listener, handler, options);
+}
+
+} // namespace coir::net

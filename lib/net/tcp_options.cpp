@@ -1,0 +1,184 @@
+#include "net/tcp_options.hpp"
+
+#include "io/errors.hpp"
+#include "net/socket_option.hpp"
+
+#include <coir/tcp_stream.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <utility>
+
+namespace coir {
+namespace detail {
+namespace {
+
+// As the kernel's ints, which it checks: what is too much for one is too much for it.
+int as_int(std::int64_t value) noexcept {
+    return static_cast<int>(std::clamp<std::int64_t>(value, -1, std::numeric_limits<int>::max()));
+}
+int as_int(std::size_t value) noexcept {
+    return static_cast<int>(std::min<std::size_t>(value, std::numeric_limits<int>::max()));
+}
+
+int set_no_delay(int socket, bool on) noexcept {
+    return set_option(socket, IPPROTO_TCP, TCP_NODELAY, int{on});
+}
+
+int set_keep_alive(int socket, const std::optional<net::tcp_keep_alive>& probing) noexcept {
+    if (probing) {
+        // First the times: an error leaves it as it was.
+        for (const auto& [name, value] :
+             {std::pair{TCP_KEEPIDLE, as_int(probing->idle.count())},
+              std::pair{TCP_KEEPINTVL, as_int(probing->interval.count())}, std::pair{TCP_KEEPCNT, probing->probes}})
+            if (const int error = set_option(socket, IPPROTO_TCP, name, value))
+                return error;
+    }
+    return set_option(socket, SOL_SOCKET, SO_KEEPALIVE, int{probing.has_value()});
+}
+
+int set_linger(int socket, const std::optional<std::chrono::seconds>& time) noexcept {
+    if (time && time->count() < 0)
+        return EINVAL; // the kernel would take it for a very long time
+    return set_option(socket, SOL_SOCKET, SO_LINGER, ::linger{time.has_value(), time ? as_int(time->count()) : 0});
+}
+
+int set_user_timeout(int socket, std::chrono::milliseconds time) noexcept {
+    return set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, as_int(time.count()));
+}
+
+} // namespace
+
+int set_tcp_options(int socket, const net::tcp_options& options) noexcept {
+    const net::tcp_options defaults;
+    int error = 0;
+    if (options.no_delay)
+        error = set_no_delay(socket, true);
+    if (error == 0 && options.keep_alive)
+        error = set_keep_alive(socket, options.keep_alive);
+    if (error == 0 && options.linger)
+        error = set_linger(socket, options.linger);
+    if (error == 0 && options.user_timeout != defaults.user_timeout)
+        error = set_user_timeout(socket, options.user_timeout);
+    if (error == 0 && options.send_buffer != 0)
+        error = set_option(socket, SOL_SOCKET, SO_SNDBUF, as_int(options.send_buffer));
+    if (error == 0 && options.receive_buffer != 0)
+        error = set_option(socket, SOL_SOCKET, SO_RCVBUF, as_int(options.receive_buffer));
+    return error;
+}
+
+} // namespace detail
+
+namespace net {
+namespace {
+
+using detail::error_code_of;
+using detail::option_of;
+
+// The throwing form of a setter, from the other one.
+template <class Value>
+void set(tcp_stream& stream, void (tcp_stream::*setter)(Value, std::error_code&) noexcept, Value value,
+         const char* operation) {
+    std::error_code error;
+    (stream.*setter)(value, error);
+    if (error)
+        throw std::system_error(error, operation);
+}
+
+} // namespace
+
+void tcp_stream::set_no_delay(bool on) {
+    set(*this, &tcp_stream::set_no_delay, on, "net::tcp_stream::set_no_delay");
+}
+
+void tcp_stream::set_no_delay(bool on, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_no_delay(native_handle(), on));
+}
+
+bool tcp_stream::no_delay() const {
+    return option_of<int>(native_handle(), IPPROTO_TCP, TCP_NODELAY, "net::tcp_stream::no_delay") != 0;
+}
+
+void tcp_stream::set_keep_alive(std::optional<tcp_keep_alive> probing) {
+    set(*this, &tcp_stream::set_keep_alive, probing, "net::tcp_stream::set_keep_alive");
+}
+
+void tcp_stream::set_keep_alive(std::optional<tcp_keep_alive> probing, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_keep_alive(native_handle(), probing));
+}
+
+std::optional<tcp_keep_alive> tcp_stream::keep_alive() const {
+    constexpr auto operation = "net::tcp_stream::keep_alive";
+    if (option_of<int>(native_handle(), SOL_SOCKET, SO_KEEPALIVE, operation) == 0)
+        return std::nullopt;
+    using std::chrono::seconds;
+    return tcp_keep_alive{seconds{option_of<int>(native_handle(), IPPROTO_TCP, TCP_KEEPIDLE, operation)},
+                          seconds{option_of<int>(native_handle(), IPPROTO_TCP, TCP_KEEPINTVL, operation)},
+                          option_of<int>(native_handle(), IPPROTO_TCP, TCP_KEEPCNT, operation)};
+}
+
+void tcp_stream::set_linger(std::optional<std::chrono::seconds> time) {
+    set(*this, &tcp_stream::set_linger, time, "net::tcp_stream::set_linger");
+}
+
+void tcp_stream::set_linger(std::optional<std::chrono::seconds> time, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_linger(native_handle(), time));
+}
+
+std::optional<std::chrono::seconds> tcp_stream::linger() const {
+    const auto set = option_of<::linger>(native_handle(), SOL_SOCKET, SO_LINGER, "net::tcp_stream::linger");
+    return set.l_onoff ? std::optional{std::chrono::seconds{set.l_linger}} : std::nullopt;
+}
+
+void tcp_stream::set_user_timeout(std::chrono::milliseconds time) {
+    set(*this, &tcp_stream::set_user_timeout, time, "net::tcp_stream::set_user_timeout");
+}
+
+void tcp_stream::set_user_timeout(std::chrono::milliseconds time, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_user_timeout(native_handle(), time));
+}
+
+std::chrono::milliseconds tcp_stream::user_timeout() const {
+    return std::chrono::milliseconds{
+        option_of<unsigned>(native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, "net::tcp_stream::user_timeout")};
+}
+
+void tcp_stream::set_quick_ack(bool on) {
+    set(*this, &tcp_stream::set_quick_ack, on, "net::tcp_stream::set_quick_ack");
+}
+
+void tcp_stream::set_quick_ack(bool on, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_option(native_handle(), IPPROTO_TCP, TCP_QUICKACK, int{on}));
+}
+
+void tcp_stream::set_send_buffer(std::size_t bytes) {
+    set(*this, &tcp_stream::set_send_buffer, bytes, "net::tcp_stream::set_send_buffer");
+}
+
+void tcp_stream::set_send_buffer(std::size_t bytes, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_option(native_handle(), SOL_SOCKET, SO_SNDBUF, detail::as_int(bytes)));
+}
+
+std::size_t tcp_stream::send_buffer() const {
+    return static_cast<std::size_t>(
+        option_of<int>(native_handle(), SOL_SOCKET, SO_SNDBUF, "net::tcp_stream::send_buffer"));
+}
+
+void tcp_stream::set_receive_buffer(std::size_t bytes) {
+    set(*this, &tcp_stream::set_receive_buffer, bytes, "net::tcp_stream::set_receive_buffer");
+}
+
+void tcp_stream::set_receive_buffer(std::size_t bytes, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_option(native_handle(), SOL_SOCKET, SO_RCVBUF, detail::as_int(bytes)));
+}
+
+std::size_t tcp_stream::receive_buffer() const {
+    return static_cast<std::size_t>(
+        option_of<int>(native_handle(), SOL_SOCKET, SO_RCVBUF, "net::tcp_stream::receive_buffer"));
+}
+
+} // namespace net
+} // namespace coir

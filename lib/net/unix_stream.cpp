@@ -1,0 +1,119 @@
+#include <coir/unix_stream.hpp>
+
+#include "net/endings.hpp"
+#include "net/message.hpp"
+#include "net/unix_socket.hpp"
+
+#include <sys/socket.h>
+
+namespace coir::net {
+
+using detail::call_or_tell;
+using detail::call_or_throw;
+using detail::loop;
+using detail::placed;
+
+unix_stream::unix_stream(const unix_endpoint& remote, deadline until) {
+    call_or_throw(
+        "net::unix_stream", [&](loop& here) { return detail::connect_unix(here, SOCK_STREAM, remote, until, socket_); },
+        [&] { return "connect to " + remote.to_string(); });
+}
+
+unix_stream::unix_stream(const unix_endpoint& remote, std::error_code& error, deadline until) noexcept {
+    call_or_tell(error,
+                 [&](loop& here) noexcept { return detail::connect_unix(here, SOCK_STREAM, remote, until, socket_); });
+}
+
+std::pair<unix_stream, unix_stream> unix_stream::pair() {
+    std::pair<io::descriptor, io::descriptor> made;
+    call_or_throw(
+        "net::unix_stream::pair", [&](loop&) { return detail::pair_unix(SOCK_STREAM, made); },
+        [] { return "net::unix_stream::pair"; });
+    return {unix_stream{std::move(made.first)}, unix_stream{std::move(made.second)}};
+}
+
+std::pair<unix_stream, unix_stream> unix_stream::pair(std::error_code& error) noexcept {
+    std::pair<io::descriptor, io::descriptor> made;
+    call_or_tell(error, [&](loop&) noexcept { return detail::pair_unix(SOCK_STREAM, made); });
+    return {unix_stream{std::move(made.first)}, unix_stream{std::move(made.second)}};
+}
+
+unix_endpoint unix_stream::local_endpoint() const {
+    return detail::local_unix_endpoint(socket_);
+}
+
+unix_endpoint unix_stream::remote_endpoint() const {
+    return detail::remote_unix_endpoint(socket_);
+}
+
+peer_credentials unix_stream::credentials() const {
+    return detail::credentials_of(socket_);
+}
+
+namespace {
+
+// As the transfers of io.hpp end: with the number of bytes that were moved.
+[[noreturn]] void raise(const detail::outcome& failed, const char* operation, const std::string& what) {
+    if (failed.error == detail::was_cancelled && failed.bytes == 0)
+        detail::throw_cancelled(loop::current()->running(), operation);
+    throw io::transfer_error(detail::error_code_of(failed.error), what.c_str(), failed.bytes);
+}
+
+} // namespace
+
+std::size_t unix_stream::write_with(std::span<const std::byte> data, std::span<const int> descriptors, deadline until) {
+    constexpr auto operation = "net::unix_stream::write_with";
+    const detail::outcome done = detail::send_message(loop::of_running_fiber(operation), native_handle(), true, data,
+                                                      descriptors, nullptr, until);
+    if (done.error != 0)
+        raise(done, operation, "write" + placed(" to ", [&] { return remote_endpoint(); }));
+    return done.bytes;
+}
+
+std::size_t unix_stream::write_with(std::span<const std::byte> data, std::span<const int> descriptors,
+                                    std::error_code& error, deadline until) noexcept {
+    detail::outcome done;
+    call_or_tell(error, [&](loop& here) noexcept {
+        done = detail::send_message(here, native_handle(), true, data, descriptors, nullptr, until);
+        return done.error;
+    });
+    return done.bytes;
+}
+
+received_message unix_stream::read_with(std::span<std::byte> buffer, std::span<io::descriptor> descriptors,
+                                        deadline until) {
+    constexpr auto operation = "net::unix_stream::read_with";
+    received_message received;
+    const int error = detail::receive_message(loop::of_running_fiber(operation), native_handle(), buffer, descriptors,
+                                              received, nullptr, until);
+    if (error != 0)
+        raise({received.size, error}, operation, "read" + placed(" from ", [&] { return remote_endpoint(); }));
+    return received;
+}
+
+received_message unix_stream::read_with(std::span<std::byte> buffer, std::span<io::descriptor> descriptors,
+                                        std::error_code& error, deadline until) noexcept {
+    received_message received;
+    call_or_tell(error, [&](loop& here) noexcept {
+        return detail::receive_message(here, native_handle(), buffer, descriptors, received, nullptr, until);
+    });
+    return received;
+}
+
+void unix_stream::shutdown_write() {
+    detail::shut_down(socket_, SHUT_WR, "net::unix_stream::shutdown_write");
+}
+
+void unix_stream::shutdown_write(std::error_code& error) noexcept {
+    detail::shut_down(socket_, SHUT_WR, error);
+}
+
+void unix_stream::shutdown_read() {
+    detail::shut_down(socket_, SHUT_RD, "net::unix_stream::shutdown_read");
+}
+
+void unix_stream::shutdown_read(std::error_code& error) noexcept {
+    detail::shut_down(socket_, SHUT_RD, error);
+}
+
+} // namespace coir::net

@@ -1,0 +1,238 @@
+#include "io/descriptors.hpp"
+
+#include <coir/coir.hpp>
+
+#include <chrono>
+#include <numeric>
+#include <string>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <vector>
+
+namespace coir::test {
+namespace {
+
+using namespace std::chrono_literals;
+using net::received_message;
+using net::unix_datagram;
+using net::unix_seqpacket;
+using net::unix_stream;
+
+using passed_descriptors = descriptors;
+
+ino_t file_of(int descriptor) {
+    struct stat file {};
+    EXPECT_EQ(::fstat(descriptor, &file), 0);
+    return file.st_ino;
+}
+
+/// Different files, in order.
+struct files {
+    explicit files(std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) {
+            owned.emplace_back(std::move(make_pipe().read));
+            numbers.push_back(owned.back().get());
+        }
+    }
+    std::vector<raw> owned;
+    std::vector<int> numbers;
+};
+
+void expect_same(const files& sent, std::span<const io::descriptor> received) {
+    ASSERT_EQ(sent.numbers.size(), received.size());
+    for (std::size_t i = 0; i < received.size(); ++i) {
+        EXPECT_NE(received[i].get(), sent.numbers[i]);
+        EXPECT_EQ(file_of(received[i].get()), file_of(sent.numbers[i]));
+        EXPECT_NE(::fcntl(received[i].get(), F_GETFD) & FD_CLOEXEC, 0);
+    }
+}
+
+TEST_F(passed_descriptors, from_one_to_as_many_as_there_can_be) {
+    coir::run([] {
+        auto [near, far] = unix_stream::pair();
+        for (const std::size_t count : {1, 2, 3, 100, 252, 253}) {
+            const files sent{count};
+            EXPECT_EQ(near.write_with(bytes_of("data"), sent.numbers, 5s), 4U);
+            std::vector<io::descriptor> into(count);
+            std::array<std::byte, 10> buffer{};
+            const received_message got = far.read_with(buffer, into, 5s);
+            EXPECT_EQ(got.size, 4U);
+            EXPECT_EQ(got.descriptors, count);
+            EXPECT_FALSE(got.descriptors_lost);
+            expect_same(sent, into);
+        }
+        const files too_many{254};
+        EXPECT_EQ(thrown_by([&, &near = near] { near.write_with(bytes_of("x"), too_many.numbers, 5s); }),
+                  std::errc::invalid_argument);
+        EXPECT_EQ(thrown_by([&, &near = near] { near.write_with({}, std::array{0}, 5s); }),
+                  std::errc::invalid_argument);
+        EXPECT_EQ(thrown_by([&, &near = near] { near.write_with(bytes_of("x"), std::array{-1}, 5s); }),
+                  std::errc::bad_file_descriptor);
+        // None at all: as any other data.
+        EXPECT_EQ(near.write_with(bytes_of("xyz"), {}, 5s), 3U);
+        std::array<std::byte, 10> buffer{};
+        const received_message got = far.read_with(buffer, {}, 5s);
+        EXPECT_EQ(got.size, 3U);
+        EXPECT_FALSE(got.descriptors_lost);
+    });
+}
+
+TEST_F(passed_descriptors, a_pipe_works_at_the_other_end) {
+    coir::run([] {
+        auto [near, far] = unix_seqpacket::pair();
+        ends pipe = make_pipe();
+        const std::array numbers{pipe.read.get(), pipe.write.get()};
+        near.send(bytes_of("pipe"), numbers, 5s);
+        pipe.read.reset();
+        pipe.write.reset();
+        std::array<io::descriptor, 5> into; // more places than needed
+        std::array<std::byte, 10> buffer{};
+        const received_message got = far.receive(buffer, into, 5s);
+        ASSERT_EQ(got.descriptors, 2U);
+        into[1].write_all(bytes_of("hello"), 5s);
+        EXPECT_EQ(into[0].read_some(buffer, 5s), 5U);
+        EXPECT_FALSE(into[2]);
+        into[1].close();
+        EXPECT_EQ(into[0].read_some(buffer, 5s), 0U); // nobody else has it
+    });
+}
+
+// More than there is place for: all are closed, and it is said. The data is there.
+TEST_F(passed_descriptors, too_many_for_the_receiver_are_closed) {
+    coir::run([] {
+        auto [stream, far_stream] = unix_stream::pair();
+        auto [packets, far_packets] = unix_seqpacket::pair();
+        auto [datagrams, far_datagrams] = unix_datagram::pair();
+        for (const std::size_t places : {0, 1, 2, 3, 4}) {
+            const files sent{5};
+            std::vector<io::descriptor> into(places);
+            std::array<std::byte, 4> buffer{};
+            const std::size_t before = open_descriptors();
+            const auto expect_lost = [&](const received_message& got) {
+                EXPECT_EQ(got.size, 4U);
+                EXPECT_EQ(got.descriptors, 0U);
+                EXPECT_TRUE(got.descriptors_lost);
+                EXPECT_EQ(open_descriptors(), before);
+            };
+            stream.write_with(bytes_of("data"), sent.numbers, 5s);
+            expect_lost(far_stream.read_with(buffer, into, 5s));
+            packets.send(bytes_of("data"), sent.numbers, 5s);
+            expect_lost(far_packets.receive(buffer, into, 5s));
+            datagrams.send(bytes_of("data"), sent.numbers, 5s);
+            expect_lost(far_datagrams.receive(buffer, into, 5s));
+            // Who does not ask for them does not get them.
+            stream.write_with(bytes_of("data"), sent.numbers, 5s);
+            EXPECT_EQ(far_stream.read_some(buffer, 5s), 4U);
+            EXPECT_EQ(open_descriptors(), before);
+        }
+    });
+}
+
+// No free numbers in the receiving process: as no place for them.
+int receive_at_the_limit() {
+    return coir::run([]() -> int {
+        auto [near, far] = unix_stream::pair();
+        const files sent{4};
+        near.write_with(bytes_of("data"), sent.numbers, 5s);
+        const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        ::close(next);
+        const auto limit = static_cast<rlim_t>(next + 2); // two of the four
+        const rlimit few{limit, limit};
+        ::setrlimit(RLIMIT_NOFILE, &few);
+        std::array<io::descriptor, 4> into;
+        std::array<std::byte, 4> buffer{};
+        const received_message got = far.read_with(buffer, into, 5s);
+        if (got.size != 4 || got.descriptors != 0 || !got.descriptors_lost || into[0])
+            return 1;
+        return ::open("/dev/null", O_RDONLY | O_CLOEXEC) == next ? 0 : 2; // all have been closed
+    });
+}
+
+TEST_F(passed_descriptors, a_receiver_without_free_numbers_keeps_none) {
+    EXPECT_EQ(in_child(receive_at_the_limit), 0);
+}
+
+TEST_F(passed_descriptors, go_with_the_first_byte_of_what_takes_several_writes) {
+    coir::run([] {
+        auto [near, far] = unix_stream::pair();
+        std::vector<std::byte> much(3 << 20);
+        auto writer = spawn([&, &near = near] {
+            const files sent{2};
+            EXPECT_EQ(near.write_with(much, sent.numbers, 20s), much.size());
+        });
+        std::vector<io::descriptor> into(2);
+        std::vector<std::byte> buffer(100'000);
+        std::size_t size = 0;
+        std::size_t descriptors = 0;
+        while (size < much.size()) {
+            const received_message got = far.read_with(buffer, into, 20s);
+            EXPECT_TRUE(got.descriptors == 0 || size == 0);
+            size += got.size;
+            descriptors += got.descriptors;
+        }
+        writer.join();
+        EXPECT_EQ(descriptors, 2U);
+    });
+}
+
+TEST_F(passed_descriptors, deadline_and_cancellation_say_how_far_it_got) {
+    coir::run([] {
+        auto [near, far] = unix_stream::pair();
+        std::array<io::descriptor, 1> into;
+        std::array<std::byte, 4> buffer{};
+        EXPECT_EQ(thrown_by([&, &far = far] { (void)far.read_with(buffer, into, 1ms); }), std::errc::timed_out);
+        auto reader = spawn([&, &far = far] { (void)far.read_with(buffer, into); });
+        const std::vector<std::byte> much(3 << 20);
+        const files sent{1};
+        this_fiber::yield();
+        reader.cancel();
+        EXPECT_THROW(reader.join(), cancelled);
+        auto writer = spawn([&, &near = near] { near.write_with(much, sent.numbers); });
+        this_fiber::sleep_for(1ms);
+        writer.cancel();
+        try {
+            writer.join();
+            ADD_FAILURE();
+        } catch (const io::transfer_error& failure) {
+            EXPECT_EQ(failure.code(), std::errc::operation_canceled);
+            EXPECT_GT(failure.bytes_transferred(), 0U);
+        }
+        std::error_code error;
+        EXPECT_EQ(near.write_with(much, sent.numbers, error, 1ms), 0U);
+        EXPECT_EQ(error, std::errc::timed_out);
+        auto waiting =
+            spawn([&, &near = near] { return error_of([&](auto& e) { near.write_with(much, sent.numbers, e); }); });
+        this_fiber::yield();
+        waiting.cancel();
+        EXPECT_EQ(waiting.join(), std::errc::operation_canceled);
+        // What was sent and is not read is closed with the socket.
+        far.close();
+        EXPECT_EQ(error_of([&, &near = near](auto& e) { near.write_with(much, sent.numbers, e, 5s); }),
+                  std::errc::broken_pipe);
+    });
+    unix_stream none;
+    EXPECT_THROW((void)none.read_with({}, {}), std::logic_error);
+    EXPECT_EQ(error_of([&](auto& error) { none.write_with(bytes_of("x"), {}, error); }),
+              std::errc::operation_not_permitted);
+}
+
+TEST_F(passed_descriptors, an_end_and_a_reset_are_what_they_are_for_other_reads) {
+    coir::run([] {
+        std::array<std::byte, 4> buffer{};
+        {
+            auto [near, far] = unix_stream::pair();
+            near.close();
+            EXPECT_EQ(far.read_with(buffer, {}, 5s).size, 0U);
+        }
+        auto [near, far] = unix_stream::pair();
+        far.write_all(bytes_of("unread"), 5s);
+        near.close(); // with something that it has not read: the peer is told
+        EXPECT_EQ(error_of([&, &far = far](auto& error) { (void)far.read_with(buffer, {}, error, 5s); }),
+                  std::errc::connection_reset);
+        EXPECT_EQ(error_of([&, &far = far](auto& error) { (void)far.read_with(buffer, {}, error, 5s); }),
+                  std::errc::connection_reset);
+    });
+}
+
+} // namespace
+} // namespace coir::test

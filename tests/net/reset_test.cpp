@@ -1,0 +1,156 @@
+#include "io/descriptors.hpp"
+
+#include <coir/coir.hpp>
+
+#include <chrono>
+#include <random>
+#include <vector>
+
+/// A peer that resets the connection, at every moment there is.
+namespace coir::test {
+namespace {
+
+using namespace std::chrono_literals;
+using net::endpoint;
+using net::tcp_listener;
+using net::tcp_stream;
+
+using reset = descriptors;
+
+struct connection {
+    tcp_stream near;
+    tcp_stream far;
+};
+
+connection connect() {
+    tcp_listener listener{"127.0.0.1", 0};
+    tcp_stream near{listener.local_endpoint(), 5s};
+    return {std::move(near), listener.accept(5s)};
+}
+
+void reset_by(tcp_stream& peer) {
+    peer.set_linger(0s);
+    peer.close();
+}
+
+TEST_F(reset, while_reading) {
+    coir::run([] {
+        connection made = connect();
+        auto some = spawn([&] {
+            std::array<std::byte, 4> buffer{};
+            made.near.read_all(buffer, 20s);
+        });
+        made.far.write_all(bytes_of("ab"), 5s);
+        this_fiber::sleep_for(1ms);
+        reset_by(made.far);
+        try {
+            some.join();
+            ADD_FAILURE();
+        } catch (const io::transfer_error& failure) {
+            EXPECT_EQ(failure.code(), std::errc::connection_reset);
+            EXPECT_EQ(failure.bytes_transferred(), 2U);
+        }
+        // It is told to everybody, and again.
+        std::array<std::byte, 1> byte{};
+        EXPECT_EQ(thrown_by([&] { made.near.read_some(byte, 5s); }), std::errc::connection_reset);
+        EXPECT_EQ(thrown_by([&] { made.near.write_some(byte, 5s); }), std::errc::connection_reset);
+    });
+}
+
+TEST_F(reset, while_writing) {
+    coir::run([] {
+        connection made = connect();
+        const std::vector<std::byte> much(std::size_t{16} << 20);
+        auto writer = spawn([&] { made.near.write_all(much, 20s); });
+        this_fiber::sleep_for(1ms);
+        reset_by(made.far);
+        try {
+            writer.join();
+            ADD_FAILURE();
+        } catch (const io::transfer_error& failure) {
+            EXPECT_EQ(failure.code(), std::errc::connection_reset);
+            EXPECT_LT(failure.bytes_transferred(), much.size());
+        }
+    });
+}
+
+TEST_F(reset, while_both_directions_wait) {
+    coir::run([] {
+        connection made = connect();
+        const std::vector<std::byte> much(std::size_t{16} << 20);
+        auto writer = spawn([&] { return error_of([&](auto& error) { made.near.write_all(much, error, 20s); }); });
+        auto reader = spawn([&] {
+            std::array<std::byte, 1> byte{};
+            return error_of([&](auto& error) { made.near.read_some(byte, error, 20s); });
+        });
+        this_fiber::sleep_for(1ms);
+        reset_by(made.far);
+        EXPECT_EQ(writer.join(), std::errc::connection_reset);
+        EXPECT_EQ(reader.join(), std::errc::connection_reset);
+    });
+}
+
+TEST_F(reset, before_and_right_after_accepting) {
+    coir::run([] {
+        tcp_listener listener{"127.0.0.1", 0};
+        {
+            tcp_stream queued{listener.local_endpoint(), 5s};
+            reset_by(queued);
+        }
+        // The connection is delivered dead, or skipped: both are no error of the listener.
+        std::error_code error;
+        if (tcp_stream dead = listener.accept(error, 20ms)) {
+            EXPECT_EQ(thrown_by([&] { (void)dead.remote_endpoint(); }), std::errc::not_connected);
+            std::array<std::byte, 1> byte{};
+            EXPECT_EQ(thrown_by([&] { dead.read_some(byte, 5s); }), std::errc::connection_reset);
+        }
+        tcp_stream alive{listener.local_endpoint(), 5s};
+        EXPECT_TRUE(listener.accept(5s));
+    });
+}
+
+// Hundreds of connections that are reset at random moments, under a server that reads and writes.
+TEST_F(reset, at_random) {
+    coir::run([] {
+        tcp_listener listener{"127.0.0.1", 0};
+        event stop;
+        std::size_t served = 0;
+        auto server = spawn([&] {
+            net::serve(listener,
+                       [&](tcp_stream peer) {
+                           ++served;
+                           std::array<std::byte, 512> buffer{};
+                           std::error_code error;
+                           while (const std::size_t size = peer.read_some(buffer, error, 20s))
+                               peer.write_all(std::span{buffer}.first(size), error, 20s);
+                       },
+                       {.stop = &stop});
+        });
+        std::minstd_rand random{42};
+        std::vector<fiber<void>> clients;
+        for (int i = 0; i < 200; ++i)
+            clients.push_back(spawn([&, rounds = random() % 4] {
+                tcp_stream stream{listener.local_endpoint(), 20s};
+                std::array<std::byte, 512> buffer{};
+                for (unsigned round = 0; round < rounds; ++round) {
+                    stream.write_all(buffer, 20s);
+                    stream.read_some(buffer, 20s);
+                }
+                stream.write_all(buffer, 20s);
+                reset_by(stream);
+            }));
+        for (auto& each : clients)
+            each.join();
+        tcp_stream last{listener.local_endpoint(), 5s};
+        last.write_all(bytes_of("still there"), 5s);
+        std::array<std::byte, 11> answer{};
+        EXPECT_EQ(last.read_all(answer, 5s), answer.size());
+        last.close();
+        stop.set();
+        server.join();
+        EXPECT_EQ(served, 201U);
+    });
+}
+
+} // namespace
+} // namespace coir::test
