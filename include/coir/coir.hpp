@@ -9,6 +9,7 @@
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
 #include <coir/condition_variable.hpp>
+#include <coir/connect.hpp>
 #include <coir/context.hpp>
 #include <coir/context_var.hpp>
 #include <coir/deadline.hpp>
@@ -30,9 +31,12 @@
 #include <coir/promise.hpp>
 #include <coir/rate_limiter.hpp>
 #include <coir/recursive_mutex.hpp>
+#include <coir/resolver.hpp>
+#include <coir/resolver_errc.hpp>
 #include <coir/run.hpp>
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
+#include <coir/service.hpp>
 #include <coir/shared_mutex.hpp>
 #include <coir/slow_subscriber.hpp>
 #include <coir/spawn_site.hpp>
