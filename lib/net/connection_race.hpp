@@ -77,8 +77,8 @@ private:
     std::size_t running_ = 0;   // attempts
     std::size_t searching_ = 0; // searches
     std::error_code first_error_{};
-    bool changed_ = false;               // since the caller has looked
-    wait_record* waiting_ = nullptr;     // the caller's
+    bool changed_ = false;           // since the caller has looked
+    wait_record* waiting_ = nullptr; // the caller's
 };
 
 } // namespace coir::detail

@@ -40,7 +40,6 @@ struct lookup {
     explicit lookup(question what) : asked(std::move(what)) {}
 
     const question asked;
-    net::endpoint address{};                ///< for name_of_address
     std::shared_ptr<const answer> found;    ///< null while it is open; set by resolver_state::finish()
     intrusive_list<wait_record> waiting;    ///< until it is
     std::size_t waiters = 0;                ///< in `waiting`, or claimed and not back yet

@@ -20,11 +20,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <new>
-#include <utility>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <utility>
 
 /// \file
 /// c-ares, driven by a fiber.
@@ -130,8 +130,9 @@ namespace {
 class option_error : public std::system_error {
 public:
     explicit option_error(int status)
-        : std::system_error(std::make_error_code(status == ARES_ENOMEM ? std::errc::not_enough_memory : std::errc::io_error),
-                            std::string{"net::resolver: "} + ares_strerror(status)) {}
+        : std::system_error(
+              std::make_error_code(status == ARES_ENOMEM ? std::errc::not_enough_memory : std::errc::io_error),
+              std::string{"net::resolver: "} + ares_strerror(status)) {}
 };
 
 // The linked list that c-ares wants.
@@ -197,8 +198,8 @@ std::chrono::milliseconds longest_wait_of(const net::resolver_options& options) 
 } // namespace
 
 query_channel::query_channel(resolver_state& owner, const net::resolver_options& options)
-    : owner_(owner), longest_wait_(longest_wait_of(options)), without_memory_(std::make_shared<const answer>(
-                                                                  answer{std::make_error_code(std::errc::not_enough_memory)})) {
+    : owner_(owner), longest_wait_(longest_wait_of(options)),
+      without_memory_(std::make_shared<const answer>(answer{std::make_error_code(std::errc::not_enough_memory)})) {
     std::vector<ares_addr_port_node> servers = servers_of(options);
     channel_ = make_channel(options, sockets::state_changed, this);
     ares_set_socket_functions(channel_, &sockets::functions, this);
@@ -229,14 +230,11 @@ void query_channel::ask(lookup& asked) {
     begin();
     asked.through = shared_from_this();
     ++open_;
-    if (asked.asked.wanted == question::kind::name_of_address) {
-        const net::endpoint& of = asked.address;
-        if (of.is_v4())
-            ares_gethostbyaddr(channel_, &static_cast<const sockaddr_in*>(of.native())->sin_addr, 4, AF_INET, on_name, &asked);
-        else
-            ares_gethostbyaddr(channel_, &static_cast<const sockaddr_in6*>(of.native())->sin6_addr, 16, AF_INET6, on_name,
-                               &asked);
-        return;
+    if (asked.asked.wanted ==
+        question::kind::name_of_address) { // ares_gethostbyaddr() calls every failure ARES_ENOTFOUND
+        constexpr int internet = 1;
+        constexpr int pointer = 12;
+        return ares_query(channel_, asked.asked.name.c_str(), internet, pointer, on_name, &asked);
     }
     ares_addrinfo_hints hints{};
     hints.ai_flags = ARES_AI_NOSORT;
@@ -270,7 +268,8 @@ void query_channel::drive() noexcept {
         timeval next{};
         const timeval* wait = ares_timeout(channel_, &most, &next);
         std::error_code error;
-        io::wait_readable(ready_.get(), error, std::chrono::seconds{wait->tv_sec} + std::chrono::microseconds{wait->tv_usec});
+        io::wait_readable(ready_.get(), error,
+                          std::chrono::seconds{wait->tv_sec} + std::chrono::microseconds{wait->tv_usec});
         if (is_closed())
             break;
         if (error && error != std::errc::timed_out)
@@ -308,8 +307,9 @@ void query_channel::fail(std::error_code error) noexcept {
 void query_channel::close() noexcept {
     if (is_closed())
         return;
-    const std::shared_ptr<query_channel> self = weak_from_this().lock(); // a lookup may have the last reference but this
-    ares_destroy(std::exchange(channel_, nullptr));                      // calls back for all that is open
+    const std::shared_ptr<query_channel> self =
+        weak_from_this().lock();                    // a lookup may have the last reference but this
+    ares_destroy(std::exchange(channel_, nullptr)); // calls back for all that is open
     std::error_code ignored;
     ready_.close(ignored); // drive() wakes up
     owner_.idle(*this);
@@ -352,15 +352,19 @@ void query_channel::on_addresses(void* pointer, int status, int, ares_addrinfo* 
     self.finish(asked, std::move(made), time_to_live);
 }
 
-void query_channel::on_name(void* pointer, int status, int, hostent* found) noexcept {
+void query_channel::on_name(void* pointer, int status, int, unsigned char* packet, int size) noexcept {
     lookup& asked = *static_cast<lookup*>(pointer);
     query_channel& self = *asked.through;
+    hostent* found = nullptr;
+    if (status == ARES_SUCCESS)
+        status = ares_parse_ptr_reply(packet, size, nullptr, 0, AF_UNSPEC, &found);
+    const std::unique_ptr<hostent, decltype(&ares_free_hostent)> owner{found, ares_free_hostent};
     std::shared_ptr<answer> made;
     try {
         made = std::make_shared<answer>();
         if (status != ARES_SUCCESS)
             made->error = self.error_of(asked, status);
-        else if (found && found->h_name && *found->h_name)
+        else if (found->h_name && *found->h_name)
             made->name = found->h_name;
         else
             made->error = net::resolver_errc::no_data;
@@ -420,8 +424,8 @@ void query_channel::note_refusal(const unsigned char* packet, std::size_t size) 
     try {
         // The question's own name, or that with a domain of the search list.
         for (std::string name = in_small_letters(text); !name.empty(); cut_last_part(name))
-            for (const auto kind : {question::kind::addresses, question::kind::v4_addresses, question::kind::v6_addresses,
-                                    question::kind::name_of_address})
+            for (const auto kind : {question::kind::addresses, question::kind::v4_addresses,
+                                    question::kind::v6_addresses, question::kind::name_of_address})
                 for (const char* end : {"", "."})
                     if (lookup* asked = owner_.find_open({kind, name + end}); asked && asked->through.get() == this)
                         asked->refusal = code == 5 ? net::resolver_errc::refused : net::resolver_errc::server_failure;

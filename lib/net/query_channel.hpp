@@ -13,7 +13,6 @@
 
 struct ares_addrinfo;
 struct ares_channeldata;
-struct hostent;
 
 namespace coir::detail {
 
@@ -67,7 +66,7 @@ public:
 
 private:
     static void on_addresses(void* asked, int status, int timeouts, ares_addrinfo* found) noexcept;
-    static void on_name(void* asked, int status, int timeouts, hostent* found) noexcept;
+    static void on_name(void* asked, int status, int timeouts, unsigned char* packet, int size) noexcept;
     struct sockets;
 
     void begin();
@@ -86,7 +85,7 @@ private:
     const std::chrono::milliseconds longest_wait_;
     const std::shared_ptr<const answer> without_memory_;
     std::size_t open_ = 0;
-    std::size_t awaited_ = 0;        // of those: some fiber waits for it
+    std::size_t awaited_ = 0; // of those: some fiber waits for it
     bool is_retired_ = false;
     bool is_driven_ = false;         // drive() has been spawned and has not ended
     std::error_code closing_{};      // what becomes of the questions that are open when it is closed

@@ -21,7 +21,8 @@ namespace {
 
 // How a blocking call ended that also fails for other reasons than an errno.
 std::error_code code_of(wake_reason reason) noexcept {
-    return std::make_error_code(reason == wake_reason::cancelled ? std::errc::operation_canceled : std::errc::timed_out);
+    return std::make_error_code(reason == wake_reason::cancelled ? std::errc::operation_canceled
+                                                                 : std::errc::timed_out);
 }
 
 bool is_possible(std::string_view name) noexcept {
@@ -215,7 +216,9 @@ std::vector<endpoint> resolver::resolve(std::string_view name, service port, std
 std::string resolver::name_of(const endpoint& address, deadline until) {
     return detail::throwing(
         "net::name_of",
-        [&](detail::loop& here, std::error_code& error) { return detail::name_of(here, *state_, address, until, error); },
+        [&](detail::loop& here, std::error_code& error) {
+            return detail::name_of(here, *state_, address, until, error);
+        },
         [&] { return "the name of " + address.address(); });
 }
 
@@ -239,7 +242,8 @@ std::vector<endpoint> resolve(std::string_view name, service port, resolve_optio
 
 std::vector<endpoint> resolve(std::string_view name, service port, std::error_code& error, resolve_options options,
                               deadline until) noexcept {
-    return detail::with_common(error, [&](resolver& common) { return common.resolve(name, port, error, options, until); });
+    return detail::with_common(error,
+                               [&](resolver& common) { return common.resolve(name, port, error, options, until); });
 }
 
 std::string name_of(const endpoint& address, deadline until) {

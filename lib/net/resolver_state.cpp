@@ -74,7 +74,8 @@ resolver_state::resolver_state(net::resolver_options options)
 resolver_state::~resolver_state() {
     if (!lookups_.empty()) {
         if (home_ == loop::current() && process_ == ::getpid()) {
-            report("a net::resolver is destroyed while a fiber waits in it for an answer about " + lookups_.begin()->first.name);
+            report("a net::resolver is destroyed while a fiber waits in it for an answer about " +
+                   lookups_.begin()->first.name);
             std::abort();
         }
         abandon();
@@ -89,7 +90,7 @@ resolver_state::result resolver_state::look_up(loop& here, const question& asked
         here.spend(switches_per_system_call);
         return {std::move(known), wake_reason::notified};
     }
-    return ask(here, asked, {}, until);
+    return ask(here, asked, until);
 }
 
 resolver_state::result resolver_state::look_up_name(loop& here, const net::endpoint& address, deadline until) {
@@ -99,7 +100,7 @@ resolver_state::result resolver_state::look_up_name(loop& here, const net::endpo
         here.spend(switches_per_system_call);
         return {std::make_shared<const answer>(answer{.name = std::move(known)}), wake_reason::notified};
     }
-    return ask(here, {question::kind::name_of_address, name_in_dns(address)}, address, until);
+    return ask(here, {question::kind::name_of_address, name_in_dns(address)}, until);
 }
 
 std::shared_ptr<const answer> resolver_state::find_known(loop& here, const question& asked) {
@@ -112,20 +113,19 @@ std::shared_ptr<const answer> resolver_state::find_known(loop& here, const quest
     return cache_.find(asked, now(here));
 }
 
-resolver_state::result resolver_state::ask(loop& here, const question& asked, const net::endpoint& address, deadline until) {
+resolver_state::result resolver_state::ask(loop& here, const question& asked, deadline until) {
     if (until <= deadline::passed())
         return {nullptr, wake_reason::timed_out};
     std::shared_ptr<lookup> open;
     if (const auto known = lookups_.find(asked); known != lookups_.end())
         open = known->second;
     else
-        open = begin(asked, address);
+        open = begin(asked);
     return await(here, *open, until);
 }
 
-std::shared_ptr<lookup> resolver_state::begin(const question& asked, const net::endpoint& address) {
+std::shared_ptr<lookup> resolver_state::begin(const question& asked) {
     const auto made = std::make_shared<lookup>(asked);
-    made->address = address;
     const std::shared_ptr<query_channel> channel = obtain_channel();
     lookups_.emplace(asked, made);
     try {

@@ -68,9 +68,9 @@ private:
     [[nodiscard]] loop_time now(loop& here) const noexcept { return here.driver().now() + skipped_time; }
     void come_home(loop& here) noexcept;
     void look_at_files(loop_time now);
-    [[nodiscard]] std::shared_ptr<lookup> begin(const question& asked, const net::endpoint& address);
+    [[nodiscard]] std::shared_ptr<lookup> begin(const question& asked);
     [[nodiscard]] std::shared_ptr<query_channel> obtain_channel();
-    [[nodiscard]] result ask(loop& here, const question& asked, const net::endpoint& address, deadline until);
+    [[nodiscard]] result ask(loop& here, const question& asked, deadline until);
     [[nodiscard]] static result await(loop& here, lookup& open, deadline until);
     void abandon() noexcept;
 
