@@ -267,6 +267,12 @@ def million_fibers(figure, unit):
     return measure
 
 
+def resolver(_):
+    """The median of five runs, each in a process of its own: nothing is left in a cache."""
+    runs = sorted(float(output_of(options.build / "bench" / "resolver_bench")) for _ in range(3 if options.quick else 5))
+    return Result(statistics.median(runs), None, None, [f"{runs[0]:.0f} ms to {runs[-1]:.0f} ms"])
+
+
 def wake_ups_and_cpu(process):
     """Voluntary context switches and processor time in ns, of all threads."""
     switches = cpu = 0
@@ -344,6 +350,7 @@ rows = [
     Row("http_rps_1000", "requests/s", "higher", 1.1, http_nginx(1000)),
     Row("http_rps_go_100", "requests/s", "higher", 1.3, http_go(100)),
     Row("http_rps_go_1000", "requests/s", "higher", 1.8, http_go(1000)),
+    Row("resolver_10000", "ms", "lower", 1000, resolver),
     Row("park_memory", "bytes/fiber", "lower", 1.15, park_memory),
     Row("million_fibers", "bytes/fiber", "lower", 4608, million_fibers("bytes", 1)),
     Row("million_fibers_spawn", "us/fiber", "lower", 4, million_fibers("spawn_ns", 1000)),

@@ -10,6 +10,7 @@
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
 #include <coir/condition_variable.hpp>
+#include <coir/connect.hpp>
 #include <coir/connect_options.hpp>
 #include <coir/context.hpp>
 #include <coir/context_var.hpp>
@@ -37,12 +38,15 @@
 #include <coir/rate_limiter.hpp>
 #include <coir/received_message.hpp>
 #include <coir/recursive_mutex.hpp>
+#include <coir/resolver.hpp>
+#include <coir/resolver_errc.hpp>
 #include <coir/run.hpp>
 #include <coir/run_process.hpp>
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/serve.hpp>
 #include <coir/serve_options.hpp>
+#include <coir/service.hpp>
 #include <coir/shared_mutex.hpp>
 #include <coir/signal_set.hpp>
 #include <coir/slow_subscriber.hpp>

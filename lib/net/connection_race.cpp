@@ -1,0 +1,147 @@
+#include "net/connection_race.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace coir::detail {
+
+connection_race::~connection_race() {
+    // All first, so that they end side by side.
+    for (attempt& each : attempts_)
+        each.worker.cancel();
+    for (search& each : searches_)
+        each.worker.cancel();
+}
+
+void connection_race::add(std::span<const net::endpoint> addresses) {
+    if (!has_candidates() && attempts_.empty() && searching_ == 0 && !addresses.empty())
+        v6_is_next_ = addresses.front().is_v6();
+    for (const net::endpoint& each : addresses)
+        (each.is_v6() ? v6_ : v4_).push_back(each);
+}
+
+void connection_race::look_up(resolver_state& names, const question& asked, std::uint16_t port) {
+    // What the hosts file and the cache know has no part in a race: a name that is there with one family only would have to wait
+    // for servers to say that it has no other.
+    if (const std::shared_ptr<const answer> known = names.find_known(here_, asked)) {
+        first_error_ = known->error;
+        return add(with_port(known->addresses, port));
+    }
+    if (asked.wanted != question::kind::addresses)
+        return spawn_search(names, asked, port);
+    spawn_search(names, {question::kind::v6_addresses, asked.name}, port);
+    spawn_search(names, {question::kind::v4_addresses, asked.name}, port);
+}
+
+void connection_race::spawn_search(resolver_state& names, question asked, std::uint16_t port) {
+    search& made = searches_.emplace_back();
+    made.worker = spawn(fiber_options{.name = "net::connect"}, [this, &names, &made, asked = std::move(asked), port] {
+        std::error_code error;
+        try {
+            const resolver_state::result result = names.look_up(here_, asked, deadline::never());
+            error = result.found ? result.found->error : std::make_error_code(std::errc::operation_canceled);
+            if (result.found && !error)
+                add(with_port(result.found->addresses, port));
+        } catch (const std::system_error& failure) {
+            error = failure.code();
+        } catch (const std::bad_alloc&) {
+            error = std::make_error_code(std::errc::not_enough_memory);
+        }
+        search_ended(made, error);
+    });
+    ++searching_;
+}
+
+void connection_race::search_ended(search& which, std::error_code error) {
+    which.has_ended = true;
+    which.error = error;
+    --searching_;
+    if (attempts_.empty())
+        next_start_ = v6_.empty() && searching_ > 0 ? deadline{options_.resolution_delay} : deadline::passed();
+    notify();
+}
+
+void connection_race::start_next() {
+    const bool takes_v6 = v4_.empty() || (v6_is_next_ && !v6_.empty());
+    std::deque<net::endpoint>& from = takes_v6 ? v6_ : v4_;
+    attempt& made = attempts_.emplace_back(attempt{from.front()});
+    from.pop_front();
+    v6_is_next_ = !takes_v6;
+    made.worker = spawn(fiber_options{.name = "net::connect"}, [this, &made] {
+        std::error_code error;
+        net::tcp_stream stream{made.remote, error};
+        attempt_ended(made, error, std::move(stream));
+    });
+    ++running_;
+    next_start_ = deadline{options_.attempt_delay};
+}
+
+void connection_race::attempt_ended(attempt& which, std::error_code error, net::tcp_stream stream) {
+    --running_;
+    which.error = error;
+    if (!error && !winner)
+        winner = std::move(stream); // another that comes later closes its own
+    if (error) {
+        next_start_ = deadline::passed();
+        if (!first_error_)
+            first_error_ = error;
+    }
+    notify();
+}
+
+std::error_code connection_race::run(deadline until) {
+    for (;;) {
+        changed_ = false;
+        if (winner)
+            return {};
+        if (has_candidates() && next_start_.has_passed()) {
+            start_next();
+            continue;
+        }
+        if (is_over())
+            return failure();
+        const wake_reason reason = wait(has_candidates() ? std::min(until, next_start_) : until);
+        if (winner)
+            return {};
+        if (reason == wake_reason::cancelled)
+            return std::make_error_code(std::errc::operation_canceled);
+        if (reason == wake_reason::timed_out && until.has_passed())
+            return std::make_error_code(std::errc::timed_out);
+    }
+}
+
+wake_reason connection_race::wait(deadline until) noexcept {
+    if (changed_)
+        return wake_reason::notified;
+    wait_record record{wait_kind::event, this};
+    waiting_ = &record;
+    const wake_reason reason = here_.wait(record, until);
+    waiting_ = nullptr;
+    return reason;
+}
+
+void connection_race::notify() noexcept {
+    changed_ = true;
+    if (waiting_)
+        here_.wake(*waiting_, wake_reason::notified);
+}
+
+// That the name has no address of one family says nothing when the other family has an error of its own.
+std::error_code connection_race::failure() const noexcept {
+    std::error_code error = first_error_;
+    for (const search& each : searches_)
+        if (attempts_.empty() && each.error && (!error || error == net::resolver_errc::no_data))
+            error = each.error;
+    return error ? error : std::make_error_code(std::errc::invalid_argument); // no candidates at all
+}
+
+std::string connection_race::explain() const {
+    std::string text;
+    for (const attempt& each : attempts_) {
+        text += text.empty() ? " (" : "; ";
+        text += each.remote.to_string() + ": " + (each.error ? each.error.message() : "no answer yet");
+    }
+    return text.empty() ? text : text + ')';
+}
+
+} // namespace coir::detail
