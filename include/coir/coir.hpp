@@ -19,6 +19,9 @@
 #include <coir/exception_group.hpp>
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
+#include <coir/file.hpp>
+#include <coir/file_status.hpp>
+#include <coir/file_system.hpp>
 #include <coir/future.hpp>
 #include <coir/generator.hpp>
 #include <coir/io.hpp>

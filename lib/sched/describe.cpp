@@ -43,6 +43,8 @@ const char* activity(wait_kind kind) noexcept {
         return "waits for the task group ";
     case wait_kind::offload:
         return "waits for a function on another thread";
+    case wait_kind::file:
+        return "waits for an operation on a file";
     }
     return "waits";
 }
@@ -59,6 +61,7 @@ std::string object(wait_kind kind, const void* address) {
     case wait_kind::sleep:
     case wait_kind::select:
     case wait_kind::offload:
+    case wait_kind::file:
         return {};
     case wait_kind::readable:
     case wait_kind::writable:

@@ -29,6 +29,7 @@ enum class wait_kind : std::uint8_t {
     select,
     task_group,
     offload,
+    file,
 };
 
 /// Who ended a wait. A record is claimed once: the first source wins, the others find it claimed and do nothing.
