@@ -273,6 +273,26 @@ def resolver(_):
     return Result(statistics.median(runs), None, None, [f"{runs[0]:.0f} ms to {runs[-1]:.0f} ms"])
 
 
+def file_ticker(_):
+    """99th percentile of a 1 ms ticker's delays; the middle of several turns, all three variants in each."""
+    def run(variant, **environment):
+        program = options.build / "bench" / "file_bench"
+        command = ["env", *(f"{key}={value}" for key, value in environment.items()), program]
+        return [float(value) for value in output_of(*command, "ticker", variant, 300 if options.quick else 1000).split()]
+
+    turns = [(run("files", COIR_FILES=""), run("files", COIR_FILES="threads"), run("blocking"))
+             for _ in range(3 if options.quick else 5)]
+    ring, threads, blocking = ([statistics.median(values) for values in zip(*side)] for side in zip(*turns))
+    notes = [f"{name}: {p99:.0f} us, at worst {worst:.0f} us, with {syncs:.0f} fsync meanwhile"
+             for name, (p99, worst, syncs) in (("as chosen", ring), ("threads", threads), ("blocking", blocking))]
+    return Result(ring[0], "fsync in the fiber", blocking[0], notes)
+
+
+def file_read(_):
+    program = options.build / "bench" / "file_bench"
+    return take_turns([program, "read", "files"], [program, "read", "plain"], "pread", 15, (None, None))
+
+
 def wake_ups_and_cpu(process):
     """Voluntary context switches and processor time in ns, of all threads."""
     switches = cpu = 0
@@ -356,6 +376,8 @@ rows = [
     Row("million_fibers_spawn", "us/fiber", "lower", 4, million_fibers("spawn_ns", 1000)),
     Row("million_fibers_wake", "us/fiber", "lower", 0.3, million_fibers("wake_ns", 1000)),
     Row("million_fibers_end", "us/fiber", "lower", 1, million_fibers("end_ns", 1000)),
+    Row("file_ticker_delay", "us", "lower", 0.5, file_ticker),
+    Row("file_read_4k", "ns", "lower", 1.5, file_read),
     Row("idle_cpu", "wake-ups/s", "lower", 0, idle_cpu),
 ]
 

@@ -23,6 +23,9 @@
 #include <coir/exit_status.hpp>
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
+#include <coir/file.hpp>
+#include <coir/file_status.hpp>
+#include <coir/file_system.hpp>
 #include <coir/file_watcher.hpp>
 #include <coir/future.hpp>
 #include <coir/generator.hpp>

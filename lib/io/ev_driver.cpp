@@ -2,6 +2,7 @@
 
 #include "io/fork_canary.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
@@ -14,6 +15,7 @@ namespace coir::detail {
 namespace {
 
 constexpr loop_time second = 1'000'000'000;
+constexpr loop_time longest_pause_of_files = 1'000'000; // see file_ring::is_stuck()
 
 struct ev_loop* make_events() {
     errno = 0;
@@ -66,7 +68,12 @@ loop_time ev_driver::now() noexcept {
 
 void ev_driver::run_once(loop_time until) {
     fork_canary::require_own_process();
-    const bool woken = descriptors_.settle();
+    bool woken = descriptors_.settle();
+    if (files_) {
+        woken |= files_->submit();
+        if (files_->is_stuck()) [[unlikely]]
+            until = std::min(until, now() + longest_pause_of_files);
+    }
     if (woken || until == without_waiting) {
         ev_run(events_.get(), EVRUN_NOWAIT);
         descriptors_.call_ready();
@@ -81,6 +88,11 @@ void ev_driver::run_once(loop_time until) {
     expired_ = false;
     ev_run(events_.get(), EVRUN_ONCE);
     descriptors_.call_ready();
+}
+
+void ev_driver::choose_files() noexcept {
+    has_chosen_files_ = true;
+    files_ = file_ring::make(events_.get());
 }
 
 void ev_driver::set_timer(loop_time when) noexcept {

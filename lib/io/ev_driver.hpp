@@ -1,6 +1,7 @@
 #pragma once
 
 #include "io/descriptor_table.hpp"
+#include "io/file_ring.hpp"
 #include "sched/loop_driver.hpp"
 
 #include <atomic>
@@ -14,7 +15,7 @@ namespace coir::detail {
 /// libev's timers are not used: they count whole milliseconds (hazard E4), and the scheduler has its own. A
 /// timerfd wakes the loop for the earliest. While nothing happens libev itself wakes about once a minute.
 ///
-/// Descriptors made: libev's epoll, an eventfd, a timerfd; all close-on-exec.
+/// Descriptors made: libev's epoll, an eventfd, a timerfd, and once files are used a ring with its eventfd; all close-on-exec.
 class ev_driver final : public loop_driver {
 public:
     /// Throws std::system_error.
@@ -29,6 +30,13 @@ public:
 
     [[nodiscard]] descriptor_table& descriptors() noexcept { return descriptors_; }
     [[nodiscard]] struct ev_loop* events() const noexcept { return events_.get(); }
+
+    /// Who carries out operations on files, made when first asked for. Null: threads do it.
+    [[nodiscard]] file_ring* files() noexcept {
+        if (!has_chosen_files_) [[unlikely]]
+            choose_files();
+        return files_.get();
+    }
 
 private:
     struct destroy_events {
@@ -48,11 +56,14 @@ private:
     static void on_notify(struct ev_loop* events, ev_io* watcher, int what);
     static void on_timer(struct ev_loop* events, ev_io* watcher, int what);
     void set_timer(loop_time when) noexcept;
+    void choose_files() noexcept;
 
     std::unique_ptr<struct ev_loop, destroy_events> events_;
     descriptor_table descriptors_;
     source notification_;
     source timer_;
+    std::unique_ptr<file_ring> files_;
+    bool has_chosen_files_ = false;
     loop_time armed_ = for_ever;        // when the timer will expire
     bool expired_ = false;              // and it has not been set or read since: still reports itself
     std::atomic<bool> notified_{false}; // by any thread; the eventfd has been written and not been read yet

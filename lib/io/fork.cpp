@@ -32,6 +32,8 @@ void ev_driver::continue_in_child() noexcept {
     replace(descriptors_.epoll_descriptor(), [] { return ::epoll_create1(EPOLL_CLOEXEC); });
     replace(notification_.number, [] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); });
     replace(timer_.number, [] { return ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK); });
+    files_.reset(); // the kernel has it work for the parent only
+    has_chosen_files_ = false;
     notified_.store(false, std::memory_order_relaxed);
     armed_ = for_ever;
     expired_ = false;
@@ -44,6 +46,8 @@ void ev_driver::abandon_in_child() noexcept {
     for (const int number : {descriptors_.epoll_, notification_.number, timer_.number})
         if (number != -1)
             ::close(number);
+    if (files_)
+        files_->abandon_in_child();
     notification_.number = -1; // who notifies this loop reaches nobody
 }
 

@@ -45,6 +45,8 @@ const char* activity(wait_kind kind) noexcept {
         return "waits for a function on another thread";
     case wait_kind::lookup:
         return "waits for the answer of a name server";
+    case wait_kind::file:
+        return "waits for an operation on a file";
     }
     return "waits";
 }
@@ -62,6 +64,7 @@ std::string object(wait_kind kind, const void* address) {
     case wait_kind::select:
     case wait_kind::offload:
     case wait_kind::lookup:
+    case wait_kind::file:
         return {};
     case wait_kind::readable:
     case wait_kind::writable:

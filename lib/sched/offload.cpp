@@ -6,6 +6,7 @@
 #include "sched/shared_wait.hpp"
 
 #include <coir/detail/intrusive_list.hpp>
+#include <coir/detail/scope_state.hpp>
 
 #include <algorithm>
 #include <condition_variable>
@@ -23,6 +24,8 @@
 ///     queued ──▶ running ──▶ ended        the waiter is notified, and takes the result
 ///        │          └──▶ abandoned        the waiter has left: the thread destroys what it was given
 ///        └──▶ withdrawn                   the waiter has left, and taken it with it
+///
+/// A call that is lent is never abandoned: its waiter waits on, with another record, which nothing but the end claims.
 ///
 /// The waiter's record is claimed under the mutex as well. A claim that fails means that a deadline or a cancellation was
 /// faster, and that the waiter is on its way to the mutex; when it gets there it finds that the call has ended, and so
@@ -71,6 +74,9 @@ struct offload_pool::state {
           name(options.name.substr(0, 15)), idle_time(options.idle_time) {}
 
     void enqueue(offloaded_call& call);
+    detail::wake_reason wait_for(offloaded_call& call, detail::shared_wait& record, deadline until,
+                                 std::unique_lock<std::mutex>& held);
+    bool withdraw(offloaded_call& call) noexcept;
     void work();
     void carry_out(std::unique_lock<std::mutex>& held, offloaded_call& call);
 
@@ -110,6 +116,31 @@ void offload_pool::state::enqueue(offloaded_call& call) {
     queue.push_back(call);
     ++queued;
     something_to_do.notify_one();
+}
+
+// Waits for the end of the call, or for why not to wait any longer: then with the mutex held, and the call has not ended.
+detail::wake_reason offload_pool::state::wait_for(offloaded_call& call, detail::shared_wait& record, deadline until,
+                                                  std::unique_lock<std::mutex>& held) {
+    record.begin();
+    call.waiting = &record;
+    held.lock();
+    enqueue(call);
+    held.unlock();
+    record.park(until);
+    const detail::wake_reason reason = record.end();
+    if (reason == detail::wake_reason::notified)
+        return reason;
+    held.lock();
+    return call.ended ? detail::wake_reason::notified : reason;
+}
+
+// With the mutex held. False: it runs already.
+bool offload_pool::state::withdraw(offloaded_call& call) noexcept {
+    if (!call.is_linked())
+        return false;
+    call.unlink();
+    --queued;
+    return true;
 }
 
 // What a thread does. The last that it does to the pool is to unlock the mutex.
@@ -181,27 +212,31 @@ void offload_pool::run(std::unique_ptr<offloaded_call>& call, deadline until) {
     if (here && here->refuses())
         detail::throw_cancelled(here->running(), "offload");
     detail::shared_wait record{detail::wait_kind::offload, state_.get()};
-    record.begin();
-    call->waiting = &record;
-    std::unique_lock held{state_->mutex};
-    state_->enqueue(*call);
-    held.unlock();
-    record.park(until);
-    const detail::wake_reason reason = record.end();
+    std::unique_lock held{state_->mutex, std::defer_lock};
+    const detail::wake_reason reason = state_->wait_for(*call, record, until, held);
     if (reason == detail::wake_reason::notified)
         return;
-    held.lock();
-    if (call->ended)
-        return;
-    if (call->is_linked()) {
-        call->unlink();
-        --state_->queued;
-    } else {
+    if (!state_->withdraw(*call)) {
         call->waiting = nullptr;
         static_cast<void>(call.release()); // to the thread
     }
     held.unlock();
     detail::throw_not_waited(reason, record);
+}
+
+detail::wake_reason offload_pool::lend(offloaded_call& call, deadline until) {
+    detail::shared_wait record{detail::wait_kind::offload, state_.get()};
+    std::unique_lock held{state_->mutex, std::defer_lock};
+    const detail::wake_reason reason = state_->wait_for(call, record, until, held);
+    if (reason == detail::wake_reason::notified || state_->withdraw(call))
+        return reason;
+    detail::shared_wait end{detail::wait_kind::offload, state_.get()};
+    end.begin();
+    call.waiting = &end;
+    held.unlock();
+    const detail::cancellation_pause until_it_has_ended;
+    end.park(deadline::never());
+    return end.end();
 }
 
 } // namespace coir

@@ -30,6 +30,7 @@ enum class wait_kind : std::uint8_t {
     task_group,
     offload,
     lookup,
+    file,
 };
 
 /// Who ended a wait. A record is claimed once: the first source wins, the others find it claimed and do nothing.

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/export.hpp>
+#include <coir/file.hpp>
+#include <coir/file_status.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <system_error>
+#include <vector>
+
+/// \file
+/// Files by their names: what std::filesystem does, while other fibers run.
+///
+/// Suspension, deadlines, cancellation and threads as in file.hpp: what has been handed to the system is awaited.
+/// Errors: std::filesystem::filesystem_error, with the operation and the paths; the forms with a std::error_code throw
+/// nothing.
+///
+///     for (const coir::io::directory_entry& entry : coir::io::list_directory("spool"))
+///         if (entry.type == std::filesystem::file_type::regular)
+///             take(coir::io::read_file("spool" / entry.name));
+namespace coir::io {
+
+/// What a directory says about one of its files.
+struct directory_entry {
+    std::filesystem::path name; ///< without the directory
+    /// Of the file itself, also if it is a symbolic link. `unknown`: this file system does not tell; ask link_status().
+    std::filesystem::file_type type = std::filesystem::file_type::unknown;
+};
+
+/// Of the file that `path` leads to, through symbolic links. One that does not exist is an error.
+[[nodiscard]] COIR_EXPORT file_status status(const std::filesystem::path& path, deadline until = {});
+[[nodiscard]] COIR_EXPORT file_status status(const std::filesystem::path& path, std::error_code& error,
+                                             deadline until = {}) noexcept;
+/// As status(), but of a symbolic link itself.
+[[nodiscard]] COIR_EXPORT file_status link_status(const std::filesystem::path& path, deadline until = {});
+[[nodiscard]] COIR_EXPORT file_status link_status(const std::filesystem::path& path, std::error_code& error,
+                                                  deadline until = {}) noexcept;
+
+/// Gives `from` the name `to`, in one step, in the place of a file that has that name.
+COIR_EXPORT void rename(const std::filesystem::path& from, const std::filesystem::path& to, deadline until = {});
+COIR_EXPORT void rename(const std::filesystem::path& from, const std::filesystem::path& to, std::error_code& error,
+                        deadline until = {}) noexcept;
+
+/// Removes a file or an empty directory. False: it did not exist.
+COIR_EXPORT bool remove(const std::filesystem::path& path, deadline until = {});
+COIR_EXPORT bool remove(const std::filesystem::path& path, std::error_code& error, deadline until = {}) noexcept;
+
+/// Makes a directory, which all may use as far as the umask allows. False: it existed.
+COIR_EXPORT bool create_directory(const std::filesystem::path& path, deadline until = {});
+COIR_EXPORT bool create_directory(const std::filesystem::path& path, std::error_code& error,
+                                  deadline until = {}) noexcept;
+
+/// The files in the directory `path`, in no order, without `.` and `..`. Read by a thread, some hundred entries at a
+/// time; between them a deadline or a cancellation ends it. With a std::error_code: on an error, those that were read
+/// before.
+[[nodiscard]] COIR_EXPORT std::vector<directory_entry> list_directory(const std::filesystem::path& path,
+                                                                      deadline until = {});
+[[nodiscard]] COIR_EXPORT std::vector<directory_entry>
+list_directory(const std::filesystem::path& path, std::error_code& error, deadline until = {}) noexcept;
+
+/// All that is in the file, of whatever kind its bytes are; also where the system does not know the size beforehand, as in
+/// /proc. With a std::error_code: on an error, what was read before.
+[[nodiscard]] COIR_EXPORT std::string read_file(const std::filesystem::path& path, deadline until = {});
+[[nodiscard]] COIR_EXPORT std::string read_file(const std::filesystem::path& path, std::error_code& error,
+                                                deadline until = {}) noexcept;
+
+/// Makes `contents` all that is in the file, which is created if need be; returns its size. Not in one step: who reads meanwhile
+/// may see a part, and an error may leave a part: io::transfer_error tells how much, and so does what the form with a
+/// std::error_code returns. To replace a file as a whole, write another, sync() and rename() it.
+COIR_EXPORT std::size_t write_file(const std::filesystem::path& path, std::span<const std::byte> contents,
+                                   deadline until = {});
+COIR_EXPORT std::size_t write_file(const std::filesystem::path& path, std::span<const std::byte> contents,
+                                   std::error_code& error, deadline until = {}) noexcept;
+
+} // namespace coir::io
