@@ -4,13 +4,17 @@
 /// All of coir.
 #include <coir/async.hpp>
 #include <coir/barrier.hpp>
+#include <coir/borrowed_descriptor.hpp>
 #include <coir/broadcast.hpp>
+#include <coir/buffered_reader.hpp>
+#include <coir/buffered_writer.hpp>
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
 #include <coir/condition_variable.hpp>
 #include <coir/context.hpp>
 #include <coir/context_var.hpp>
+#include <coir/copy.hpp>
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
 #include <coir/elements_of.hpp>
@@ -27,6 +31,7 @@
 #include <coir/offload.hpp>
 #include <coir/once.hpp>
 #include <coir/overflow_report.hpp>
+#include <coir/pipe.hpp>
 #include <coir/promise.hpp>
 #include <coir/rate_limiter.hpp>
 #include <coir/recursive_mutex.hpp>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <coir/copy.hpp>
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
 #include <coir/endpoint.hpp>
@@ -94,3 +95,5 @@ private:
 };
 
 } // namespace coir::net
+
+template <> inline constexpr bool coir::io::enable_kernel_copy<coir::net::tcp_stream> = true;

@@ -2,6 +2,7 @@
 
 #include "io/errors.hpp"
 #include "io/ev_driver.hpp"
+#include "io/find_kind.hpp"
 #include "io/ownership.hpp"
 
 #include <cerrno>
@@ -12,9 +13,7 @@
 
 namespace coir {
 namespace detail {
-namespace {
 
-// Which one it is, or an errno.
 int find_kind(int number, descriptor_kind& kind) noexcept {
     struct stat file {};
     if (::fstat(number, &file) == -1)
@@ -42,6 +41,8 @@ int find_kind(int number, descriptor_kind& kind) noexcept {
     }
 }
 
+namespace {
+
 int adopt(loop& here, int number) noexcept {
     descriptor_kind kind{};
     if (const int error = find_kind(number, kind))
@@ -52,6 +53,14 @@ int adopt(loop& here, int number) noexcept {
     if (!(mode & O_NONBLOCK) && ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
         return errno;
     return descriptors_of(here).adopt(number, kind, descriptor_table::origin::unknown);
+}
+
+// What the system has just made. On an error it is closed.
+int adopt_fresh(int number, descriptor_kind kind) noexcept {
+    const int error = descriptors_of(*loop::current()).adopt(number, kind, descriptor_table::origin::fresh);
+    if (error != 0)
+        ::close(number);
+    return error;
 }
 
 // The slot on this thread's loop, or null.
@@ -68,13 +77,18 @@ void withdraw(int number) noexcept {
 } // namespace
 
 io::descriptor ownership::adopt_fresh_socket(int number, int& error) noexcept {
-    error =
-        descriptors_of(*loop::current()).adopt(number, descriptor_kind::stream_socket, descriptor_table::origin::fresh);
     io::descriptor owner;
+    error = adopt_fresh(number, descriptor_kind::stream_socket);
     if (error == 0)
         owner.number_ = number;
-    else
-        ::close(number);
+    return owner;
+}
+
+io::descriptor ownership::adopt_fresh_pipe_end(int number, int& error) noexcept {
+    io::descriptor owner;
+    error = adopt_fresh(number, descriptor_kind::pipe);
+    if (error == 0)
+        owner.number_ = number;
     return owner;
 }
 

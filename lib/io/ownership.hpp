@@ -11,6 +11,9 @@ struct ownership {
     /// Takes over a stream socket that the system has just made, in non-blocking mode. On an error (an errno) it is closed.
     [[nodiscard]] static io::descriptor adopt_fresh_socket(int number, int& error) noexcept;
 
+    /// The same for the end of a new pipe.
+    [[nodiscard]] static io::descriptor adopt_fresh_pipe_end(int number, int& error) noexcept;
+
     /// Changes when the number is closed: whoever suspended can tell that it is not the same descriptor any more.
     [[nodiscard]] static std::uint32_t generation(int number) noexcept;
 };
