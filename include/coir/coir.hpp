@@ -43,6 +43,7 @@
 #include <coir/spawn_site.hpp>
 #include <coir/stack_report.hpp>
 #include <coir/stack_size.hpp>
+#include <coir/stream.hpp>
 #include <coir/task_group.hpp>
 #include <coir/tcp_listener.hpp>
 #include <coir/tcp_stream.hpp>

@@ -7,7 +7,6 @@
 #include <coir/export.hpp>
 #include <coir/stream.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <system_error>
@@ -41,11 +40,7 @@ inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 COIR_EXPORT std::size_t copy(int from, int to, std::size_t limit = no_limit, deadline until = {});
 COIR_EXPORT std::size_t copy(int from, int to, std::size_t limit, std::error_code& error, deadline until = {}) noexcept;
 
-/// Types whose read_some() and write_all() are plain system calls on the descriptor that `get()` or `native_handle()` names:
-/// copy() may pass them by. A stream that encrypts may not.
-template <class Stream> inline constexpr bool enable_kernel_copy = std::derived_from<Stream, borrowed_descriptor>;
-
-/// As above, between streams of that kind.
+/// As above, between descriptors and streams that are no more than one: see enable_kernel_copy.
 template <class From, class To>
     requires(enable_kernel_copy<From>&& enable_kernel_copy<To>)
 std::size_t copy(const From& from, const To& to, std::size_t limit = no_limit, deadline until = {});

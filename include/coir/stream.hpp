@@ -1,5 +1,6 @@
 #pragma once
 
+#include <coir/borrowed_descriptor.hpp>
 #include <coir/deadline.hpp>
 
 #include <concepts>
@@ -24,5 +25,9 @@ concept writable_stream = requires(Stream& stream, std::span<const std::byte> bu
     { stream.write_all(buffer, error, until) }
     noexcept->std::same_as<std::size_t>;
 };
+
+/// Types whose read_some() and write_all() are plain system calls on the descriptor that `get()` or `native_handle()` names:
+/// copy() may pass them by. A stream that encrypts may not.
+template <class Stream> inline constexpr bool enable_kernel_copy = std::derived_from<Stream, borrowed_descriptor>;
 
 } // namespace coir::io

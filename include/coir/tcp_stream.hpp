@@ -1,11 +1,11 @@
 #pragma once
 
-#include <coir/copy.hpp>
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
 #include <coir/endpoint.hpp>
 #include <coir/export.hpp>
 #include <coir/io.hpp>
+#include <coir/stream.hpp>
 
 #include <cstddef>
 #include <span>

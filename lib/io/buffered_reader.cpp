@@ -43,7 +43,7 @@ std::size_t buffered_reader::fill(std::error_code& error, deadline until) noexce
         end_ -= begin_;
         begin_ = 0;
     }
-    const std::size_t size = source_.read_some({buffer_.get() + end_, buffer_.get() + capacity_}, error, until);
+    const std::size_t size = source_.read({buffer_.get() + end_, buffer_.get() + capacity_}, error, until);
     end_ += size;
     return size;
 }
@@ -111,7 +111,7 @@ std::size_t buffered_reader::read_some(std::span<std::byte> buffer, std::error_c
     error.clear();
     if (buffered().empty()) {
         if (buffer.size() >= capacity_)
-            return source_.read_some(buffer, error, until);
+            return source_.read(buffer, error, until);
         if (buffer.empty() || fill(error, until) == 0)
             return 0;
     }

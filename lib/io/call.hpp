@@ -50,7 +50,7 @@ template <class Call> std::size_t in_loop(const char* operation, Call call) {
 template <class Call> std::size_t in_loop(std::error_code& error, Call call) noexcept {
     loop* here = loop::current();
     const outcome done = here ? call(*here) : outcome{0, EPERM};
-    error = error_code_of(done.error);
+    error = done.error == 0 ? std::error_code{} : error_code_of(done.error);
     return done.bytes;
 }
 

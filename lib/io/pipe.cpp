@@ -48,7 +48,7 @@ pipe_ends pipe(std::error_code& error) noexcept {
         failure = 0;
         ends = make(failure);
     }
-    error = detail::error_code_of(failure);
+    error = failure == 0 ? std::error_code{} : detail::error_code_of(failure);
     return ends;
 }
 

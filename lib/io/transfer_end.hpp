@@ -14,7 +14,7 @@ namespace coir::detail {
 struct transfer_end {
     int number = -1;
     descriptor_kind kind = descriptor_kind::borrowed; ///< never that, if there was no error
-    bool never_blocks = false;                        ///< as the other end of a pipe, or of a file
+    bool never_blocks = false;                        ///< its mode says so, if nobody else has changed it
     int error = 0;                                    ///< errno: it is not open
 
     /// What the loop knows, of an owned descriptor; else the system is asked.
@@ -27,8 +27,8 @@ struct transfer_end {
     std::uint32_t generation = 0;
 };
 
-/// So much in one system call, so that other fibers get their turn.
-inline constexpr std::size_t most_at_once = std::size_t{256} * 1024;
+/// So much in one system call, what a pipe holds: a slice of them takes about half a millisecond, then others get their turn.
+inline constexpr std::size_t most_at_once = std::size_t{64} * 1024;
 
 /// sendfile(2) from `offset` of `file` on, and splice(2) that does not wait for a pipe; no SIGPIPE if `out` is a socket.
 ssize_t quiet_sendfile(const transfer_end& out, int file, off_t offset, std::size_t count) noexcept;

@@ -6,29 +6,38 @@
 #include <coir/stream.hpp>
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <system_error>
+#include <type_traits>
 
 namespace coir::detail {
+
+/// A number is copied: there need be nothing that outlives the reference.
+template <class Stream>
+inline constexpr bool is_number = std::same_as<std::remove_cv_t<Stream>, io::borrowed_descriptor>;
 
 /// Something to read from that outlives the reference, and the function that knows its type.
 class source_reference {
 public:
     template <io::readable_stream Stream>
+        requires(!is_number<Stream>)
     explicit source_reference(Stream& stream) noexcept
-        : stream_(std::addressof(stream)), read_some_([](const source_reference& self, std::span<std::byte> buffer,
-                                                         std::error_code& error, deadline until) noexcept {
+        : stream_(const_cast<void*>(static_cast<const void*>(std::addressof(stream)))),
+          read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
+                   deadline until) noexcept {
               return static_cast<Stream*>(self.stream_)->read_some(buffer, error, until);
           }) {}
     explicit source_reference(io::borrowed_descriptor number) noexcept
-        : number_(number),
-          read_some_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
-                        deadline until) noexcept { return self.number_.read_some(buffer, error, until); }) {}
+        : number_(number), read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
+                                    deadline until) noexcept { return self.number_.read_some(buffer, error, until); }) {
+    }
 
-    std::size_t read_some(std::span<std::byte> buffer, std::error_code& error, deadline until) const noexcept {
-        return read_some_(*this, buffer, error, until);
+    /// read_some() of the source. A reference is no stream itself, or copying one would refer to the copied.
+    std::size_t read(std::span<std::byte> buffer, std::error_code& error, deadline until) const noexcept {
+        return read_(*this, buffer, error, until);
     }
 
 private:
@@ -37,15 +46,16 @@ private:
 
     void* stream_ = nullptr;
     io::borrowed_descriptor number_;
-    call* read_some_;
+    call* read_;
 };
 
 /// The same for something to write to.
 class sink_reference {
 public:
     template <io::writable_stream Stream>
+        requires(!is_number<Stream>)
     explicit sink_reference(Stream& stream) noexcept
-        : stream_(std::addressof(stream)),
+        : stream_(const_cast<void*>(static_cast<const void*>(std::addressof(stream)))),
           write_([](const sink_reference& self, pieces both, std::error_code& error, deadline until) noexcept {
               return write_to(*static_cast<Stream*>(self.stream_), both, error, until);
           }) {}
