@@ -173,6 +173,8 @@ void start_storm(int flags) {
         seed = std::strtoull(number, nullptr, 10) | 1;
     started = ::getpid();
     ::dl_iterate_phdr(find_library, nullptr);
+    if (library_begin == 0)
+        return; // a program that starts the test
     const std::string_view kind{name};
     if (kind == "interrupted")
         wanted = fault::interrupted;
