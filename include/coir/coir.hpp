@@ -5,7 +5,10 @@
 #include <coir/activated_sockets.hpp>
 #include <coir/async.hpp>
 #include <coir/barrier.hpp>
+#include <coir/borrowed_descriptor.hpp>
 #include <coir/broadcast.hpp>
+#include <coir/buffered_reader.hpp>
+#include <coir/buffered_writer.hpp>
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
@@ -14,6 +17,7 @@
 #include <coir/connect_options.hpp>
 #include <coir/context.hpp>
 #include <coir/context_var.hpp>
+#include <coir/copy.hpp>
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
 #include <coir/elements_of.hpp>
@@ -36,6 +40,7 @@
 #include <coir/once.hpp>
 #include <coir/overflow_report.hpp>
 #include <coir/peer_credentials.hpp>
+#include <coir/pipe.hpp>
 #include <coir/process.hpp>
 #include <coir/promise.hpp>
 #include <coir/rate_limiter.hpp>
@@ -56,6 +61,7 @@
 #include <coir/spawn_site.hpp>
 #include <coir/stack_report.hpp>
 #include <coir/stack_size.hpp>
+#include <coir/stream.hpp>
 #include <coir/task_group.hpp>
 #include <coir/tcp_listener.hpp>
 #include <coir/tcp_options.hpp>

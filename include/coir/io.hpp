@@ -5,8 +5,11 @@
 #include <coir/export.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <system_error>
+
+struct msghdr; // of <sys/socket.h>
 
 /// \file
 /// Waiting for, reading and writing file descriptors of any kind: sockets, pipes, terminals, eventfd, timerfd, signalfd,
@@ -109,6 +112,55 @@ COIR_EXPORT std::size_t readv(int descriptor, std::span<const mutable_buffer> bu
 /// Writes all the pieces in order, as one write_all() of their concatenation.
 COIR_EXPORT std::size_t writev(int descriptor, std::span<const const_buffer> buffers, deadline until = {});
 COIR_EXPORT std::size_t writev(int descriptor, std::span<const const_buffer> buffers, std::error_code& error,
+                               deadline until = {}) noexcept;
+
+/// As read_some() and read_all(), from `offset` on, without moving the file's position: for files, block devices. What has
+/// no position (pipes, sockets): std::errc::invalid_seek.
+COIR_EXPORT std::size_t pread_some(int descriptor, std::span<std::byte> buffer, std::uint64_t offset,
+                                   deadline until = {});
+COIR_EXPORT std::size_t pread_some(int descriptor, std::span<std::byte> buffer, std::uint64_t offset,
+                                   std::error_code& error, deadline until = {}) noexcept;
+COIR_EXPORT std::size_t pread_all(int descriptor, std::span<std::byte> buffer, std::uint64_t offset,
+                                  deadline until = {});
+COIR_EXPORT std::size_t pread_all(int descriptor, std::span<std::byte> buffer, std::uint64_t offset,
+                                  std::error_code& error, deadline until = {}) noexcept;
+
+/// As write_some() and write_all(), from `offset` on, in the same way. A file that was opened with O_APPEND is appended
+/// to whatever the offset: so is Linux.
+COIR_EXPORT std::size_t pwrite_some(int descriptor, std::span<const std::byte> buffer, std::uint64_t offset,
+                                    deadline until = {});
+COIR_EXPORT std::size_t pwrite_some(int descriptor, std::span<const std::byte> buffer, std::uint64_t offset,
+                                    std::error_code& error, deadline until = {}) noexcept;
+COIR_EXPORT std::size_t pwrite_all(int descriptor, std::span<const std::byte> buffer, std::uint64_t offset,
+                                   deadline until = {});
+COIR_EXPORT std::size_t pwrite_all(int descriptor, std::span<const std::byte> buffer, std::uint64_t offset,
+                                   std::error_code& error, deadline until = {}) noexcept;
+
+/// The system calls of these names on a socket, for what the classes of net do not offer: addresses, ancillary data, flags.
+/// One call that succeeds; returns its result, which may be 0 for an empty message. MSG_DONTWAIT, MSG_NOSIGNAL and (received
+/// descriptors are not inherited by programs) MSG_CMSG_CLOEXEC are added to `flags`, so MSG_WAITALL has no effect. On an
+/// error `message` is as it was. Not a socket: std::errc::not_a_socket.
+COIR_EXPORT std::size_t recvmsg(int socket, ::msghdr& message, int flags, deadline until = {});
+COIR_EXPORT std::size_t recvmsg(int socket, ::msghdr& message, int flags, std::error_code& error,
+                                deadline until = {}) noexcept;
+COIR_EXPORT std::size_t sendmsg(int socket, const ::msghdr& message, int flags, deadline until = {});
+COIR_EXPORT std::size_t sendmsg(int socket, const ::msghdr& message, int flags, std::error_code& error,
+                                deadline until = {}) noexcept;
+
+/// Writes `count` bytes of `file`, from `offset` on, to `out`, without moving the file's position; less only when the file
+/// ends before. By sendfile(2), so that the bytes do not pass through the process. Where that is not possible (a socket,
+/// pipe or terminal that is not in non-blocking mode; a file that was opened with O_APPEND), through a buffer, and it takes
+/// memory: std::errc::not_enough_memory. Waits for `out`; for the disk the thread waits. No SIGPIPE for sockets.
+COIR_EXPORT std::size_t send_file(int out, int file, std::uint64_t offset, std::size_t count, deadline until = {});
+COIR_EXPORT std::size_t send_file(int out, int file, std::uint64_t offset, std::size_t count, std::error_code& error,
+                                  deadline until = {}) noexcept;
+
+/// Moves `count` bytes from `in` to `out`, of which at least one is a pipe, without copying them; less only at the end of
+/// `in`. By splice(2). Waits for the one that is not ready; queues among the readers of `in`, not among the writers of
+/// `out`. What the system cannot do, or not without blocking the thread (no pipe among them; a socket or terminal that is
+/// not in non-blocking mode): std::errc::invalid_argument, and nothing has been moved. copy() finds another way.
+COIR_EXPORT std::size_t splice(int in, int out, std::size_t count, deadline until = {});
+COIR_EXPORT std::size_t splice(int in, int out, std::size_t count, std::error_code& error,
                                deadline until = {}) noexcept;
 
 /// Closes `descriptor` and wakes the fibers of this loop that wait for it: their calls report

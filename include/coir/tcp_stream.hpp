@@ -6,6 +6,7 @@
 #include <coir/endpoint.hpp>
 #include <coir/export.hpp>
 #include <coir/io.hpp>
+#include <coir/stream.hpp>
 #include <coir/tcp_options.hpp>
 
 #include <chrono>
@@ -136,3 +137,5 @@ private:
 };
 
 } // namespace coir::net
+
+template <> inline constexpr bool coir::io::enable_kernel_copy<coir::net::tcp_stream> = true;

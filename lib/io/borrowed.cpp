@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace coir::detail {
 namespace {
@@ -104,6 +105,40 @@ ssize_t write_borrowed(int number, const iovec* pieces, int count) noexcept {
     // "Ready" promises room for this much only; a longer write would block for the rest.
     const iovec first{pieces->iov_base, std::min<std::size_t>(pieces->iov_len, PIPE_BUF)};
     return ::writev(number, &first, 1);
+}
+
+ssize_t pread_borrowed(int number, void* data, std::size_t size, off_t offset) noexcept {
+    const iovec piece{data, size};
+    const ssize_t moved = ::preadv2(number, &piece, 1, offset, RWF_NOWAIT);
+    if (moved != -1)
+        return moved;
+    switch (remedy_for(errno, number, POLLIN)) {
+    case remedy::none:
+        return -1;
+    case remedy::wait:
+        errno = EAGAIN;
+        return -1;
+    case remedy::call:
+        break;
+    }
+    return ::pread(number, data, size, offset);
+}
+
+ssize_t pwrite_borrowed(int number, const void* data, std::size_t size, off_t offset) noexcept {
+    const iovec piece{const_cast<void*>(data), size};
+    const ssize_t moved = ::pwritev2(number, &piece, 1, offset, RWF_NOWAIT);
+    if (moved != -1)
+        return moved;
+    switch (remedy_for(errno, number, POLLOUT)) {
+    case remedy::none:
+        return -1;
+    case remedy::wait:
+        errno = EAGAIN;
+        return -1;
+    case remedy::call:
+        break;
+    }
+    return ::pwrite(number, data, is_file(number) ? size : std::min<std::size_t>(size, PIPE_BUF), offset);
 }
 
 } // namespace coir::detail

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -11,6 +12,10 @@ namespace coir::detail {
 /// `count` is at least 1, at most IOV_MAX, and the first piece is not empty.
 ssize_t read_borrowed(int number, const iovec* pieces, int count) noexcept;
 ssize_t write_borrowed(int number, const iovec* pieces, int count) noexcept;
+
+/// pread() and pwrite(), in the same way. EAGAIN never of a regular file or block device: these wait for the disk.
+ssize_t pread_borrowed(int number, void* data, std::size_t size, off_t offset) noexcept;
+ssize_t pwrite_borrowed(int number, const void* data, std::size_t size, off_t offset) noexcept;
 
 /// It is ready for `events` (POLLIN, POLLOUT) now, or not open.
 bool is_ready(int number, short events) noexcept;

@@ -2,6 +2,7 @@
 
 #include "io/errors.hpp"
 #include "io/ev_driver.hpp"
+#include "io/find_kind.hpp"
 #include "io/ownership.hpp"
 
 #include <cerrno>
@@ -12,9 +13,7 @@
 
 namespace coir {
 namespace detail {
-namespace {
 
-// Which one it is, or an errno.
 int find_kind(int number, descriptor_kind& kind) noexcept {
     struct stat file {};
     if (::fstat(number, &file) == -1)
@@ -41,6 +40,8 @@ int find_kind(int number, descriptor_kind& kind) noexcept {
         return 0;
     }
 }
+
+namespace {
 
 int adopt(loop& here, int number, descriptor_table::origin from) noexcept {
     descriptor_kind kind{};
@@ -93,6 +94,11 @@ io::descriptor ownership::adopt_fresh_message_socket(int number, int& error) noe
 
 io::descriptor ownership::adopt_fresh(int number, int& error) noexcept {
     error = adopt(*loop::current(), number, descriptor_table::origin::fresh);
+    return own(number, error, &io::descriptor::number_);
+}
+
+io::descriptor ownership::adopt_fresh_pipe_end(int number, int& error) noexcept {
+    error = detail::adopt_fresh(number, descriptor_kind::pipe);
     return own(number, error, &io::descriptor::number_);
 }
 

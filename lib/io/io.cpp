@@ -1,51 +1,30 @@
 #include <coir/io.hpp>
 
-#include "io/errors.hpp"
+#include "io/call.hpp"
 #include "io/ownership.hpp"
-#include "io/perform.hpp"
 #include "io/transfer.hpp"
 
-#include <unistd.h>
+namespace coir {
 
-namespace coir::io {
+void detail::raise(const outcome& failed, const char* operation) {
+    if (failed.error == was_cancelled && failed.bytes == 0)
+        throw_cancelled(loop::current()->running(), operation);
+    throw io::transfer_error(error_code_of(failed.error), operation, failed.bytes);
+}
+
+void detail::raise(std::error_code failed, const char* operation, std::size_t bytes) {
+    fiber_base& running = loop::current()->running();
+    // A stream may report this for a reason of its own.
+    if (failed == std::errc::operation_canceled && bytes == 0 && cancellation_due(running))
+        throw_cancelled(running, operation);
+    throw io::transfer_error(failed, operation, bytes);
+}
+
+namespace io {
 
 using detail::amount;
 using detail::direction;
-using detail::loop;
-using detail::outcome;
-
-namespace {
-
-[[noreturn]] void raise(const outcome& failed, const char* operation) {
-    if (failed.error == detail::was_cancelled && failed.bytes == 0)
-        detail::throw_cancelled(loop::current()->running(), operation);
-    throw transfer_error(detail::error_code_of(failed.error), operation, failed.bytes);
-}
-
-// The two forms of every call: throwing, and with an error code.
-
-template <class Work>
-[[gnu::always_inline]] inline std::size_t transfer(const char* operation, int number, Work work, deadline until) {
-    const outcome done = detail::perform(loop::of_running_fiber(operation), number, work, until);
-    if (done.error != 0) [[unlikely]]
-        raise(done, operation);
-    return done.bytes;
-}
-
-template <class Work>
-[[gnu::always_inline]] inline std::size_t transfer(std::error_code& error, int number, Work work,
-                                                   deadline until) noexcept {
-    loop* here = loop::current();
-    if (!here) [[unlikely]] {
-        error = detail::error_code_of(EPERM);
-        return 0;
-    }
-    const outcome done = detail::perform(*here, number, work, until);
-    error = done.error == 0 ? std::error_code{} : detail::error_code_of(done.error);
-    return done.bytes;
-}
-
-} // namespace
+using detail::transfer;
 
 transfer_error::transfer_error(std::error_code error, const char* operation, std::size_t bytes_transferred)
     : std::system_error(error, operation), bytes_transferred_(bytes_transferred) {}
@@ -131,4 +110,5 @@ void close(int descriptor, std::error_code& error) noexcept {
     error = detail::error_code_of(detail::close_descriptor(descriptor));
 }
 
-} // namespace coir::io
+} // namespace io
+} // namespace coir

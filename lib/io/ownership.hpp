@@ -15,6 +15,9 @@ struct ownership {
     /// The same for a descriptor of any kind and mode, as io::descriptor does it.
     [[nodiscard]] static io::descriptor adopt_fresh(int number, int& error) noexcept;
 
+    /// The same for the end of a new pipe.
+    [[nodiscard]] static io::descriptor adopt_fresh_pipe_end(int number, int& error) noexcept;
+
     /// Changes when the number is closed: whoever suspended can tell that it is not the same descriptor any more.
     [[nodiscard]] static std::uint32_t generation(int number) noexcept;
 };

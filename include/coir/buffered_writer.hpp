@@ -1,0 +1,96 @@
+#pragma once
+
+#include <coir/borrowed_descriptor.hpp>
+#include <coir/deadline.hpp>
+#include <coir/detail/stream_reference.hpp>
+#include <coir/export.hpp>
+#include <coir/stream.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+namespace coir::io {
+
+/// Collects small pieces and writes them together, to anything with write_all(): descriptors, TCP and TLS streams. Itself
+/// such a stream. The sink must outlive it, and stay where it is.
+///
+/// **flush() ends the work**, and reports what goes wrong. The destructor does not write: it could neither wait nor say
+/// that it failed, and half an answer must not follow a failure. If something is left in the buffer, and neither an
+/// exception is passing nor the last call has failed (these have told of the loss), it leaves a line on stderr with the
+/// number of bytes and the fiber. discard() says that the loss is meant.
+///
+/// Suspension: when the buffer is full, or flushed, and the sink waits. Deadline: std::errc::timed_out. Cancellation:
+/// coir::cancelled, looked at when a call turns to the sink; with a std::error_code argument
+/// std::errc::operation_canceled. Errors: io::transfer_error with what the sink reports, naming the call.
+/// Whatever ends a call, nothing is lost or written twice: what the sink has not taken stays in the buffer, and the next
+/// call goes on with it. Only inside coir::run, as in io.hpp. By one fiber at a time.
+///
+///     coir::io::buffered_writer out{coir::io::standard_output()};
+///     for (const std::string& line : lines)
+///         out.write_all(line + "\n");
+///     out.flush();
+class COIR_EXPORT buffered_writer {
+public:
+    static constexpr std::size_t default_capacity = 8192;
+
+    /// `capacity` is the size of the buffer. Throws std::bad_alloc.
+    template <writable_stream Stream>
+    explicit buffered_writer(Stream& sink, std::size_t capacity = default_capacity)
+        : buffered_writer(detail::sink_reference{sink}, capacity) {}
+    /// A number is copied.
+    explicit buffered_writer(borrowed_descriptor sink, std::size_t capacity = default_capacity)
+        : buffered_writer(detail::sink_reference{sink}, capacity) {}
+    template <writable_stream Stream>
+        requires(!std::same_as<Stream, borrowed_descriptor>)
+    explicit buffered_writer(Stream&& sink, std::size_t capacity = default_capacity) = delete; // it would be gone
+
+    /// Never writes and never suspends: see above.
+    ~buffered_writer();
+    buffered_writer(const buffered_writer&) = delete;
+    buffered_writer& operator=(const buffered_writer&) = delete;
+
+    [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+    /// What the sink has not been given. Valid until the next call.
+    [[nodiscard]] std::span<const std::byte> buffered() const noexcept {
+        return {buffer_.get() + begin_, buffer_.get() + end_};
+    }
+
+    /// Takes the whole `piece`. If it does not fit, it goes to the sink right behind what is buffered, in one system call if
+    /// the sink takes that (writev), and without being copied. Returns its size; on an error, how much of it has been
+    /// taken (transfer_error::bytes_transferred()): the rest is for the caller to bring again.
+    std::size_t write_all(std::span<const std::byte> piece, deadline until = {});
+    std::size_t write_all(std::span<const std::byte> piece, std::error_code& error, deadline until = {}) noexcept;
+    std::size_t write_all(std::string_view text, deadline until = {}) {
+        return write_all(std::as_bytes(std::span{text}), until);
+    }
+    std::size_t write_all(std::string_view text, std::error_code& error, deadline until = {}) noexcept {
+        return write_all(std::as_bytes(std::span{text}), error, until);
+    }
+
+    /// Writes what is buffered. Returns the number of bytes that the sink has taken now; what it has not is still buffered.
+    std::size_t flush(deadline until = {});
+    std::size_t flush(std::error_code& error, deadline until = {}) noexcept;
+
+    /// Forgets what is buffered.
+    void discard() noexcept { begin_ = end_ = 0; }
+
+private:
+    buffered_writer(detail::sink_reference sink, std::size_t capacity);
+
+    std::size_t send(std::span<const std::byte> piece, std::error_code& error, deadline until) noexcept;
+
+    detail::sink_reference sink_;
+    std::unique_ptr<std::byte[]> buffer_;
+    std::size_t capacity_;
+    std::size_t begin_ = 0; // of what is buffered
+    std::size_t end_ = 0;
+    bool has_failed_ = false; // the last call; it has told
+    int exceptions_;          // passing when it was made
+};
+
+} // namespace coir::io

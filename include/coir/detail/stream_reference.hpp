@@ -1,0 +1,100 @@
+#pragma once
+
+#include <coir/borrowed_descriptor.hpp>
+#include <coir/deadline.hpp>
+#include <coir/io.hpp>
+#include <coir/stream.hpp>
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <system_error>
+#include <type_traits>
+
+namespace coir::detail {
+
+/// A number is copied: there need be nothing that outlives the reference.
+template <class Stream>
+inline constexpr bool is_number = std::same_as<std::remove_cv_t<Stream>, io::borrowed_descriptor>;
+
+/// Something to read from that outlives the reference, and the function that knows its type.
+class source_reference {
+public:
+    template <io::readable_stream Stream>
+        requires(!is_number<Stream>)
+    explicit source_reference(Stream& stream) noexcept
+        : stream_(const_cast<void*>(static_cast<const void*>(std::addressof(stream)))),
+          read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
+                   deadline until) noexcept {
+              return static_cast<Stream*>(self.stream_)->read_some(buffer, error, until);
+          }) {}
+    explicit source_reference(io::borrowed_descriptor number) noexcept
+        : number_(number), read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
+                                    deadline until) noexcept { return self.number_.read_some(buffer, error, until); }) {
+    }
+
+    /// read_some() of the source. A reference is no stream itself, or copying one would refer to the copied.
+    std::size_t read(std::span<std::byte> buffer, std::error_code& error, deadline until) const noexcept {
+        return read_(*this, buffer, error, until);
+    }
+
+private:
+    using call = std::size_t(const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
+                             deadline until) noexcept;
+
+    void* stream_ = nullptr;
+    io::borrowed_descriptor number_;
+    call* read_;
+};
+
+/// The same for something to write to.
+class sink_reference {
+public:
+    template <io::writable_stream Stream>
+        requires(!is_number<Stream>)
+    explicit sink_reference(Stream& stream) noexcept
+        : stream_(const_cast<void*>(static_cast<const void*>(std::addressof(stream)))),
+          write_([](const sink_reference& self, pieces both, std::error_code& error, deadline until) noexcept {
+              return write_to(*static_cast<Stream*>(self.stream_), both, error, until);
+          }) {}
+    explicit sink_reference(io::borrowed_descriptor number) noexcept
+        : number_(number), write_([](const sink_reference& self, pieces both, std::error_code& error,
+                                     deadline until) noexcept { return write_to(self.number_, both, error, until); }) {}
+
+    /// Both, one after the other; in one go if the stream can do that.
+    std::size_t write(std::span<const std::byte> first, std::span<const std::byte> second, std::error_code& error,
+                      deadline until) const noexcept {
+        return write_(*this, {first, second}, error, until);
+    }
+
+private:
+    struct pieces {
+        std::span<const std::byte> first;
+        std::span<const std::byte> second;
+    };
+    using call = std::size_t(const sink_reference& self, pieces both, std::error_code& error, deadline until) noexcept;
+
+    template <class Stream>
+    static std::size_t write_to(Stream& stream, pieces both, std::error_code& error, deadline until) noexcept {
+        if (both.first.empty())
+            return stream.write_all(both.second, error, until);
+        if (both.second.empty())
+            return stream.write_all(both.first, error, until);
+        const std::array<io::const_buffer, 2> gathered{
+            {{both.first.data(), both.first.size()}, {both.second.data(), both.second.size()}}};
+        if constexpr (requires { stream.writev(gathered, error, until); }) {
+            return stream.writev(gathered, error, until);
+        } else {
+            const std::size_t written = stream.write_all(both.first, error, until);
+            return error ? written : written + stream.write_all(both.second, error, until);
+        }
+    }
+
+    void* stream_ = nullptr;
+    io::borrowed_descriptor number_;
+    call* write_;
+};
+
+} // namespace coir::detail

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <coir/descriptor.hpp>
+#include <coir/export.hpp>
+
+#include <system_error>
+
+namespace coir::io {
+
+/// The two ends of a pipe.
+struct pipe_ends {
+    descriptor read;  ///< what is written to `write`; end of file when that, and all duplicates of it, are closed
+    descriptor write; ///< std::errc::broken_pipe, and SIGPIPE as always, when nobody can read any more
+};
+
+/// Makes a pipe for the fibers of this loop: both ends are in non-blocking mode and closed when a program is started. An end
+/// that another process is to use as its standard input or output must not be in that mode; make that one with pipe2(2).
+///
+/// Never suspends. Throws std::system_error (std::errc::too_many_files_open, …), and std::logic_error outside coir::run; the
+/// other form reports that as std::errc::operation_not_permitted. On an error nothing is left open.
+///
+///     auto [out, in] = coir::io::pipe();
+///     auto writer = coir::spawn([in = std::move(in)]() mutable { in.write_all(message); });
+///     out.read_some(buffer);
+COIR_EXPORT pipe_ends pipe();
+COIR_EXPORT pipe_ends pipe(std::error_code& error) noexcept;
+
+} // namespace coir::io
