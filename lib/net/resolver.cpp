@@ -49,6 +49,20 @@ net::endpoint at_port(const net::endpoint& address, std::uint16_t port) {
     return net::endpoint::from_native(&native, address.native_size());
 }
 
+// Apart from port_of(): the buffer would be another page of the stack of every fiber that looks a name up.
+[[gnu::noinline]] std::uint16_t port_in_services(const std::string& text, std::error_code& error) {
+    std::array<char, 4096> buffer;
+    servent entry{};
+    servent* found = nullptr;
+    for (const char* protocol : {"tcp", "udp"})
+        if (!found && ::getservbyname_r(text.c_str(), protocol, &entry, buffer.data(), buffer.size(), &found) != 0)
+            found = nullptr;
+    if (found)
+        return ntohs(static_cast<std::uint16_t>(found->s_port));
+    error = net::resolver_errc::unknown_service;
+    return 0;
+}
+
 } // namespace
 
 resolver_state& resolver_access::state(net::resolver& of) noexcept {
@@ -64,17 +78,7 @@ std::uint16_t port_of(net::service asked, std::error_code& error) {
     if (const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), number);
         failure == std::errc{} && end == name.data() + name.size() && !name.empty())
         return number;
-    const std::string text{name};
-    std::array<char, 4096> buffer;
-    servent entry{};
-    servent* found = nullptr;
-    for (const char* protocol : {"tcp", "udp"})
-        if (!found && ::getservbyname_r(text.c_str(), protocol, &entry, buffer.data(), buffer.size(), &found) != 0)
-            found = nullptr;
-    if (found)
-        return ntohs(static_cast<std::uint16_t>(found->s_port));
-    error = net::resolver_errc::unknown_service;
-    return 0;
+    return port_in_services(std::string{name}, error);
 }
 
 bool is_numeric(std::string_view name, net::endpoint& address) noexcept {
