@@ -42,4 +42,8 @@
 #include <coir/tcp_listener.hpp>
 #include <coir/tcp_stream.hpp>
 #include <coir/this_fiber.hpp>
+#include <coir/tls_context.hpp>
+#include <coir/tls_error.hpp>
+#include <coir/tls_session.hpp>
+#include <coir/tls_stream.hpp>
 #include <coir/with_timeout.hpp>
