@@ -108,6 +108,10 @@ tls_step openssl_engine::end_writing() noexcept {
     if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0)
         return tls_step::done; // a second call of SSL_shutdown() would read
     const clean_error_queue around;
+    if (SSL_in_init(ssl_.get())) { // new keys that have not been sent yet: SSL_shutdown() would refuse
+        SSL_do_handshake(ssl_.get());
+        ERR_clear_error();
+    }
     const int result = SSL_shutdown(ssl_.get());
     return result >= 0 ? tls_step::done : step_of(result);
 }

@@ -6,6 +6,7 @@
 #include "sched/loop.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <new>
 #include <stdexcept>
@@ -89,22 +90,21 @@ progress shake_hands(loop& here, tls_connection& on, deadline until) noexcept {
     if (on.engine->has_shaken_hands())
         return {};
     tls_step step = tls_step::wants_input;
-    const auto advance = [&] {
-        on.wire.look_again();
-        step = on.engine->shake_hands();
-        // The peer has to have ours before there is any use in waiting for its own.
-        if (step != tls_step::wants_input || !on.wire.send_stored())
-            return true;
-        errno = EAGAIN;
-        return false;
-    };
-    // A client begins: what others have read from this socket before TLS says nothing about whether it may.
-    bool waits = !on.engine->is_client();
+    // A client begins, in the place of a writer: whether there is anything to read is of no interest yet.
+    bool begins = on.engine->is_client();
     do {
-        attempts shaking{waits ? direction::read : direction::write, advance};
-        waits = true;
+        attempts shaking{begins ? direction::write : direction::read, [&] {
+                             on.wire.look_again();
+                             step = on.engine->shake_hands();
+                             // The peer has to have ours before there is any use in waiting for its own.
+                             if (begins || step != tls_step::wants_input || !on.wire.send_stored())
+                                 return true;
+                             errno = EAGAIN;
+                             return false;
+                         }};
         if (const int error = perform(here, on.transport.native_handle(), shaking, until).error)
             return ended(error);
+        begins = false;
         if (step == tls_step::failed) {
             send_what_goes(on); // the alert that says why
             on.wire.drop_stored();
@@ -207,14 +207,14 @@ progress read_pieces(loop& here, tls_connection& on, std::span<const io::mutable
 // Encrypts and sends one batch at the most. Its bytes count as soon as they have been encrypted: from then on they will be sent
 // in their place, or none after them.
 progress write_batch(loop& here, tls_connection& on, std::span<const std::byte> data, deadline until) noexcept {
+    if (on.has_ended_writing)
+        return ended(on.transport ? EPIPE : EBADF);
     // What an earlier call has left.
     if (on.wire.has_unsent())
         if (const progress sent = send_stored(here, on, until); sent.error)
             return sent;
     if (!on.transport)
         return ended(EBADF);
-    if (on.has_ended_writing)
-        return ended(EPIPE);
     data = data.first(std::min(data.size(), batch));
     if (!on.wire.reserve(data.size() + (data.size() / largest_record + 2) * record_overhead))
         return ended(ENOMEM);
@@ -306,6 +306,18 @@ progress end_writing(loop& here, tls_connection& on, deadline until) noexcept {
     std::error_code error;
     on.transport.shutdown_write(error);
     return {0, error, false};
+}
+
+// The last word, as far as the socket takes it.
+void part(tls_connection& on) noexcept {
+    if (!on.has_ended_writing && on.engine->end_writing() == tls_step::done)
+        send_what_goes(on);
+    // Closing a socket with something unread in it resets the connection, which may overtake what has just been sent. With
+    // TLS 1.3 a client that only writes would always do so: nobody reads the server's tickets.
+    std::array<std::byte, 256> unread;
+    std::size_t got = 0;
+    on.wire.look_again();
+    for (int i = 0; i < 16 && on.engine->decrypt(unread, got) == tls_step::done; ++i) {}
 }
 
 // " with example.org (192.0.2.1:443)"
@@ -469,9 +481,8 @@ void tls_stream::close(std::error_code& error) noexcept {
     if (!connection_)
         return;
     tls_connection& on = *connection_;
-    if (on.transport && on.engine->has_shaken_hands() && !on.has_ended_writing && !on.engine->failure() &&
-        on.engine->end_writing() == detail::tls_step::done)
-        detail::send_what_goes(on);
+    if (on.transport && on.engine->has_shaken_hands() && !on.engine->failure())
+        detail::part(on);
     on.has_ended_writing = true;
     on.wire.detach();
     on.transport.close(error);

@@ -120,7 +120,11 @@ TEST_F(tls_faults, a_reset_in_the_middle_of_a_record) {
             if (!reader_first)
                 start_reader();
             // The header of a record, and a few of its bytes.
-            ASSERT_EQ(::send(pair.server.native_handle(), "\x17\x03\x03\x40\x00" "half", 9, 0), 9);
+            ASSERT_EQ(::send(pair.server.native_handle(),
+                             "\x17\x03\x03\x40\x00"
+                             "half",
+                             9, 0),
+                      9);
             this_fiber::sleep_for(2ms);
             reset_on_close(pair.server.native_handle());
             pair.server = {};
@@ -135,7 +139,10 @@ TEST_F(tls_faults, a_reset_in_the_middle_of_a_record) {
 TEST_F(tls_faults, a_forged_record) {
     coir::run([] {
         tls_pair pair = secure_pair();
-        ASSERT_EQ(::send(pair.server.native_handle(), "\x17\x03\x03\x00\x20" "forged forged forged forged forg", 37, 0),
+        ASSERT_EQ(::send(pair.server.native_handle(),
+                         "\x17\x03\x03\x00\x20"
+                         "forged forged forged forged forg",
+                         37, 0),
                   37);
         std::array<std::byte, 8> buffer{};
         std::error_code error;

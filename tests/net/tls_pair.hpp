@@ -96,11 +96,10 @@ inline void reset_on_close(int socket) {
     ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-/// Little room in the kernel, so that writers wait soon.
+/// Little room in the kernel for what is sent, so that writers wait soon.
 inline void make_narrow(int socket) {
     const int least = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
-    ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
 }
 
 /// Bytes that tell where they belong.

@@ -105,19 +105,23 @@ TEST_F(tls, new_keys_meanwhile) {
         make_narrow(pair.client.native_handle());
         make_narrow(pair.server.native_handle());
         int updates = 0;
+        int reading = 2;
         {
             task_group group;
             group.spawn([&] { send_sequence(pair.client, total, 1); });
             group.spawn([&] { send_sequence(pair.server, total, 2); });
-            group.spawn([&] { expect_sequence(pair.client, total, 3); });
-            group.spawn([&] { expect_sequence(pair.server, total, 4); });
-            for (int i = 0; i < 100; ++i) {
+            for (tls_stream* side : {&pair.client, &pair.server})
+                group.spawn([&, side] {
+                    expect_sequence(*side, total, 3);
+                    --reading;
+                });
+            for (int i = 0; reading == 2; ++i) {
                 updates +=
                     SSL_key_update((i % 2 == 0 ? pair.client : pair.server).native_tls(), SSL_KEY_UPDATE_REQUESTED);
                 this_fiber::yield();
             }
         }
-        EXPECT_GT(updates, 50);
+        EXPECT_GT(updates, 10);
         ERR_clear_error();
     });
 }
@@ -180,12 +184,15 @@ TEST_F(tls, an_end_without_close_notify_is_none) {
         // Cut by somebody in between, and by a destructor: of a function that an exception has left, perhaps.
         for (const bool destroyed : {false, true}) {
             tls_pair pair = secure_pair();
+            std::array<std::byte, 8> buffer{};
+            // What it has not read would make the kernel send a reset: the session's tickets.
+            pair.server.write_all(bytes_of("x"), 5s);
+            pair.client.read_some(buffer, 5s);
             pair.client.write_all(bytes_of("part"), 5s);
             if (destroyed)
                 pair.client = {};
             else
                 ::shutdown(pair.client.native_handle(), SHUT_WR);
-            std::array<std::byte, 8> buffer{};
             std::error_code error;
             EXPECT_EQ(pair.server.read_all(buffer, error, 5s), 4U) << "what came before is delivered";
             EXPECT_EQ(error, tls_errc::truncated);
