@@ -37,7 +37,8 @@ namespace coir::net {
 /// - The handshake is done by handshake(), or else by the first call that transfers something.
 /// - Deadline: std::errc::timed_out. Cancellation: coir::cancelled, or std::errc::operation_canceled, as in io.hpp. Neither
 ///   harms the connection: the next call goes on where this one was interrupted, in the middle of a record as well. Bytes that
-///   a write reports as moved have been taken; what the socket had no room for is sent first by the next write.
+///   an interrupted write reports as moved have been taken; what the socket had no room for is sent first by the next write,
+///   which may be one of nothing.
 /// - Errors: the throwing form throws io::transfer_error (handshake: std::system_error) that names the call, host and
 ///   endpoint, and the reason: the system's (std::errc::connection_reset), or one of tls_category(), as
 ///   tls_errc::certificate_expired. After an error other than the two above every call fails in the same way.

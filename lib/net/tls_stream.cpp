@@ -241,7 +241,7 @@ progress write(loop& here, tls_connection& on, std::span<const std::byte> data, 
     if (here.refuses())
         return ended(was_cancelled);
     if (data.empty())
-        return {};
+        return on.wire.has_unsent() ? send_stored(here, on, until) : progress{};
     if (const progress shaken = shake_hands(here, on, until); shaken.error)
         return shaken;
     std::size_t bytes = 0;
@@ -268,7 +268,7 @@ progress write_pieces(loop& here, tls_connection& on, std::span<const io::const_
         last.bytes = bytes;
         return last;
     };
-    progress last = here.refuses() ? ended(was_cancelled) : progress{};
+    progress last = write(here, on, {}, until, true);
     while (!last.error && !pieces.empty()) {
         std::size_t count = 0;
         std::size_t size = 0;

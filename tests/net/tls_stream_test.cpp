@@ -273,6 +273,34 @@ TEST_F(tls, interrupted_writes_lose_nothing) {
     });
 }
 
+TEST_F(tls, an_empty_write_sends_what_is_left) {
+    coir::run([] {
+        for (const bool in_pieces : {false, true}) {
+            tls_pair pair = secure_pair();
+            make_narrow(pair.client.native_handle());
+            std::vector<std::byte> sent(60'000, std::byte{1});
+            std::error_code error;
+            while (!error)
+                EXPECT_EQ(pair.client.write_some(sent, error, deadline::passed()), sent.size());
+            EXPECT_EQ(error, std::errc::timed_out);
+            EXPECT_EQ(thrown_by([&] { pair.client.write_all({}, deadline::passed()); }), std::errc::timed_out);
+            auto reader = spawn([&] {
+                std::size_t size = 0;
+                std::vector<std::byte> buffer(100'000);
+                while (const std::size_t n = pair.server.read_some(buffer, error, 100ms))
+                    size += n;
+                return size;
+            });
+            if (in_pieces)
+                pair.client.writev({}, 5s);
+            else
+                pair.client.write_all({}, 5s);
+            pair.client.shutdown_write(5s);
+            EXPECT_EQ(reader.join() % sent.size(), 0U);
+        }
+    });
+}
+
 TEST_F(tls, deadlines_and_cancellation) {
     coir::run([] {
         tls_pair pair = secure_pair();
