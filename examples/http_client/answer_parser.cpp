@@ -32,11 +32,12 @@ answer_parser::answer_parser() noexcept {
 
 void answer_parser::parse(std::string_view bytes) {
     http_parser_execute(&parser_, &settings, bytes.data(), bytes.size());
-    const http_errno error = HTTP_PARSER_ERRNO(&parser_);
-    if (error != HPE_OK && !complete_) // what follows a complete answer is not looked at
-        throw std::runtime_error(std::string{"the answer is not HTTP: "} + http_errno_description(error));
-    if (bytes.empty() && !complete_)
+    if (complete_) // what follows is not looked at
+        return;
+    if (bytes.empty())
         throw std::runtime_error("the connection ended before the answer did");
+    if (const http_errno error = HTTP_PARSER_ERRNO(&parser_); error != HPE_OK)
+        throw std::runtime_error(std::string{"the answer is not HTTP: "} + http_errno_description(error));
 }
 
 int answer_parser::on_field(http_parser* parser, const char* data, std::size_t size) {
