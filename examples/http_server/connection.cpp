@@ -12,12 +12,14 @@
 #include <chrono>
 #include <exception>
 #include <iostream>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace http_server {
@@ -32,7 +34,7 @@ bool is_unchanged(const document& found, const request& asked) {
 
 } // namespace
 
-connection::connection(service& shared, coir::net::tcp_stream stream) : shared_(shared), stream_(std::move(stream)) {
+connection::connection(service& shared, client_stream stream) : shared_(shared), stream_(std::move(stream)) {
     shared_.connections.insert(this);
 }
 
@@ -44,6 +46,8 @@ connection::~connection() {
 
 void connection::serve() {
     try {
+        if (!welcome())
+            return;
         std::array<char, first_read> start;
         for (;;) {
             const std::size_t size = wait_for_request(start);
@@ -53,10 +57,21 @@ void connection::serve() {
             if (!answer_requests(*work, {start.data(), size}))
                 break;
         }
+        stream_.close();
     } catch (const std::exception& error) {
         // No memory, say. It costs this client its connection, and the others nothing.
         std::cerr << "http_server: connection closed: " << error.what() << '\n';
     }
+}
+
+/// The handshake, if there is to be one. Who takes longer for it than for the head of a request is not waited for.
+bool connection::welcome() {
+    if (!stream_.is_secure())
+        return true;
+    std::error_code error;
+    shared_.now.update();
+    stream_.handshake(error, shared_.now.header_deadline());
+    return !error;
 }
 
 void connection::end_if_idle() noexcept {
@@ -183,8 +198,8 @@ bool connection::refuse(exchange& work, http_status status, bool with_body) {
 void connection::linger(exchange& work) {
     using namespace std::chrono_literals;
     std::error_code error;
-    stream_.shutdown_write(error);
     const coir::deadline end = 2s;
+    stream_.shutdown_write(error, end);
     std::size_t budget = 4 * 1024 * 1024;
     while (!error && budget != 0) {
         const std::size_t size = stream_.read_some(std::as_writable_bytes(std::span{work.input}), error, end);
@@ -195,6 +210,8 @@ void connection::linger(exchange& work) {
 }
 
 bool connection::send_file(int file, std::uint64_t size) {
+    if (stream_.is_secure())
+        return send_encrypted(file, size);
     constexpr std::uint64_t slice = 256 * 1024; // what others may have to wait for
     const int socket = stream_.native_handle();
     off_t offset = 0;
@@ -216,12 +233,37 @@ bool connection::send_file(int file, std::uint64_t size) {
     return true;
 }
 
+bool connection::send_encrypted(int file, std::uint64_t size) {
+    constexpr std::size_t slice = 64 * 1024; // what is encrypted and sent at once
+    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(slice);
+    for (std::uint64_t offset = 0; offset < size;) {
+        const ssize_t got =
+            ::pread(file, buffer.get(), static_cast<std::size_t>(std::min<std::uint64_t>(slice, size - offset)),
+                    static_cast<off_t>(offset));
+        if (got <= 0)
+            return false; // the file has become shorter than what the client was told
+        offset += static_cast<std::uint64_t>(got);
+        std::span<const std::byte> rest{buffer.get(), static_cast<std::size_t>(got)};
+        std::error_code error;
+        do {
+            shared_.now.update();
+            const std::size_t moved = stream_.write_all(rest, error, shared_.now.idle_deadline());
+            if (error && (error != std::errc::timed_out || moved == 0))
+                return false;
+            rest = rest.subspan(moved);
+        } while (error); // slow, but alive; nothing may be left of the slice and something on its way
+    }
+    return true;
+}
+
 content_pointer connection::status_page() const {
     return make_content("application/json", "{\"connections\": " + std::to_string(shared_.connections.size()) +
                                                 ", \"requests\": " + std::to_string(shared_.requests) + "}\n");
 }
 
-void connection::turn_away(coir::net::tcp_stream stream, this_second& now) {
+void connection::turn_away(client_stream stream, this_second& now) {
+    if (stream.is_secure())
+        return; // it would understand nothing before a handshake, and that takes time
     response_batch answer;
     now.update();
     answer.add(HTTP_STATUS_SERVICE_UNAVAILABLE, error_page(HTTP_STATUS_SERVICE_UNAVAILABLE), true,
@@ -229,7 +271,7 @@ void connection::turn_away(coir::net::tcp_stream stream, this_second& now) {
     // A fresh connection has room for an answer this small: this does not wait.
     if (answer.send(stream, now)) {
         std::error_code error;
-        stream.shutdown_write(error);
+        stream.shutdown_write(error, coir::deadline::passed());
     }
 }
 

@@ -1,9 +1,8 @@
 #pragma once
 
+#include "client_stream.hpp"
 #include "exchange.hpp"
 #include "service.hpp"
-
-#include <coir/tcp_stream.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +14,7 @@ namespace http_server {
 /// One client, served by one fiber in blocking style: wait for a request, answer it, again.
 class connection {
 public:
-    connection(service& shared, coir::net::tcp_stream stream);
+    connection(service& shared, client_stream stream);
     ~connection();
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
@@ -28,12 +27,13 @@ public:
     void end_if_idle() noexcept;
 
     /// Tells a client that there is no room, without waiting for it.
-    static void turn_away(coir::net::tcp_stream stream, this_second& now);
+    static void turn_away(client_stream stream, this_second& now);
 
 private:
     /// Of a request, most of which are smaller. On the stack, so that an idle connection needs no other memory.
     static constexpr std::size_t first_read = 1024;
 
+    [[nodiscard]] bool welcome();
     [[nodiscard]] std::size_t wait_for_request(std::span<char> buffer);
 
     // The bool says whether the connection goes on.
@@ -44,12 +44,13 @@ private:
                                     const document& what);
     [[nodiscard]] bool refuse(exchange& work, http_status status, bool with_body = true);
     [[nodiscard]] bool send_file(int file, std::uint64_t size);
+    [[nodiscard]] bool send_encrypted(int file, std::uint64_t size);
     void add(exchange& work, const request& asked, bool stays, http_status status, const content_pointer& text);
     void linger(exchange& work);
     [[nodiscard]] content_pointer status_page() const;
 
     service& shared_;
-    coir::net::tcp_stream stream_;
+    client_stream stream_;
     bool idle_ = false;
 };
 

@@ -30,6 +30,11 @@ int parse_command_line(int argc, char** argv, http_server::options& chosen) {
     app.add_option("--header-limit", chosen.header_limit, "bytes of request line and fields; more is answered by 431")
         ->check(CLI::Range(256, 1 << 20))
         ->capture_default_str();
+    CLI::Option* certificate = app.add_option("--certificate", chosen.certificate,
+                                              "serve HTTPS: file of the certificate and its issuers, PEM");
+    CLI::Option* key = app.add_option("--key", chosen.key, "file of the certificate's private key, PEM");
+    certificate->needs(key);
+    key->needs(certificate);
     std::string status_help = "path that answers with the numbers of connections and requests, as JSON";
     app.add_option("--status-path", chosen.status_path, status_help)->check([](const std::string& path) {
         return path.starts_with('/') ? std::string{} : "must start with a slash";
@@ -85,7 +90,8 @@ void serve(http_server::service& shared) {
     const sigset_t set = termination_signals();
     coir::io::descriptor signals{::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
     http_server::server server{shared};
-    std::cout << "listening on http://" << server.local_endpoint().to_string() << "/" << std::endl;
+    std::cout << "listening on " << (shared.tls ? "https" : "http") << "://" << server.local_endpoint().to_string()
+              << "/" << std::endl;
     // Ends with this function: the destructor of a fiber cancels it.
     const coir::fiber<void> stopper = coir::spawn({.name = "signals"}, [&] { stop_on_signals(signals, server); });
     server.run();

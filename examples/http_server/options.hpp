@@ -17,6 +17,8 @@ struct options {
     std::chrono::seconds idle_timeout{30};   // between requests; and for a client that takes nothing of an answer
     std::chrono::seconds drain_timeout{10};  // for the answers under way when the server is told to stop
     std::size_t max_connections = 10'000;
+    std::string certificate; // PEM files of a chain and its key; empty: no TLS
+    std::string key;
     std::string status_path; // empty: no status page
 };
 

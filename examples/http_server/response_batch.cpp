@@ -35,7 +35,7 @@ std::string_view line_of(connection_field connection) noexcept {
     return {};
 }
 
-std::size_t write(coir::net::tcp_stream& stream, std::span<const coir::io::const_buffer> pieces, std::error_code& error,
+std::size_t write(client_stream& stream, std::span<const coir::io::const_buffer> pieces, std::error_code& error,
                   coir::deadline until) noexcept {
     if (pieces.size() != 1)
         return stream.writev(pieces, error, until);
@@ -85,7 +85,7 @@ void response_batch::refer_to(std::string_view text, const content_pointer& owne
     pieces_[count_++] = {text.data(), text.size()};
 }
 
-bool response_batch::send(coir::net::tcp_stream& stream, this_second& now) {
+bool response_batch::send(client_stream& stream, this_second& now) {
     std::span<coir::io::const_buffer> pieces = std::span{pieces_}.first(count_);
     std::error_code error;
     for (;;) {

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "client_stream.hpp"
 #include "content.hpp"
 #include "this_second.hpp"
 
 #include <coir/io.hpp>
-#include <coir/tcp_stream.hpp>
 
 #include <array>
 #include <cstddef>
@@ -33,7 +33,7 @@ public:
 
     /// Sends all. Waits for a client that takes the bytes slowly, but not for one that takes none for
     /// idle_timeout. False, and the rest is dropped, when the client is gone. May suspend.
-    bool send(coir::net::tcp_stream& stream, this_second& now);
+    bool send(client_stream& stream, this_second& now);
 
 private:
     static constexpr std::size_t longest_start = 192;       // status line, Server, Date, Connection

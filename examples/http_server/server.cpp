@@ -48,11 +48,15 @@ void server::run() {
         std::cerr << "http_server: gave up on " << shared_.connections.size() << " connections\n";
 }
 
+client_stream server::secured(coir::net::tcp_stream stream) const {
+    return shared_.tls ? client_stream{std::move(stream), *shared_.tls} : client_stream{std::move(stream)};
+}
+
 void server::welcome(coir::net::tcp_stream stream) {
-    if (shared_.connections.size() >= shared_.settings.max_connections)
-        return connection::turn_away(std::move(stream), shared_.now);
     try {
-        auto client = std::make_unique<connection>(shared_, std::move(stream));
+        if (shared_.connections.size() >= shared_.settings.max_connections)
+            return connection::turn_away(secured(std::move(stream)), shared_.now);
+        auto client = std::make_unique<connection>(shared_, secured(std::move(stream)));
         coir::spawn([client = std::move(client)] { client->serve(); }).detach();
     } catch (const std::exception& error) {
         // No stack for one more fiber: that connection is closed, the others go on.

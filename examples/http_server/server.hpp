@@ -1,5 +1,6 @@
 #pragma once
 
+#include "client_stream.hpp"
 #include "service.hpp"
 
 #include <coir/endpoint.hpp>
@@ -24,6 +25,7 @@ public:
     void stop();
 
 private:
+    [[nodiscard]] client_stream secured(coir::net::tcp_stream stream) const;
     void welcome(coir::net::tcp_stream stream);
 
     service& shared_;

@@ -6,8 +6,10 @@
 #include "this_second.hpp"
 
 #include <coir/fiber.hpp>
+#include <coir/tls_context.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <unordered_set>
 
 namespace http_server {
@@ -17,12 +19,21 @@ class connection;
 /// What the connections share. They are fibers of one loop, of which one runs at a time: no locks. It must live
 /// longer than the loop, which awaits those fibers that are left when the server gives up on them.
 struct service {
-    /// Throws std::system_error that says what is wrong with the root.
-    explicit service(const options& chosen) : settings(chosen), now(settings), files(settings.root) {}
+    /// Throws std::system_error that says what is wrong with the root or the certificate.
+    explicit service(const options& chosen) : settings(chosen), now(settings), files(settings.root) {
+        if (!settings.certificate.empty())
+            tls = coir::net::tls_context::server({.identity = {.certificate_file = settings.certificate,
+                                                               .key_file = settings.key,
+                                                               .certificate_pem = {},
+                                                               .key_pem = {}},
+                                                  .trust = {},
+                                                  .protocols = {"http/1.1"}});
+    }
 
     const options settings;
     this_second now;
     file_store files;
+    std::optional<coir::net::tls_context> tls; // none: plain HTTP
     exchange_pool exchanges;
 
     std::unordered_set<connection*> connections; // each enters and leaves by itself

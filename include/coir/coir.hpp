@@ -67,6 +67,10 @@
 #include <coir/tcp_options.hpp>
 #include <coir/tcp_stream.hpp>
 #include <coir/this_fiber.hpp>
+#include <coir/tls_context.hpp>
+#include <coir/tls_error.hpp>
+#include <coir/tls_session.hpp>
+#include <coir/tls_stream.hpp>
 #include <coir/udp_options.hpp>
 #include <coir/udp_socket.hpp>
 #include <coir/unix_bind_options.hpp>

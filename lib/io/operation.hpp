@@ -36,6 +36,8 @@ public:
 
     /// Does it without blocking: true if done; else errno tells, and EAGAIN asks to be called again when `number` is ready.
     virtual bool attempt(int number) noexcept = 0;
+    /// The attempt that was done has taken all there was to read: the next one need not be made before `number` is ready.
+    [[nodiscard]] virtual bool took_all() const noexcept { return false; }
 
     const direction way;
 };

@@ -11,7 +11,7 @@ struct single_call {
 
     static bool is_empty() noexcept { return false; }
     ssize_t attempt(descriptor_kind, int number) noexcept { return work.attempt(number) ? 1 : -1; }
-    static bool is_short(ssize_t) noexcept { return false; }
+    [[nodiscard]] bool is_short(ssize_t) const noexcept { return work.took_all(); }
     static bool advance(ssize_t) noexcept { return true; }
 };
 

@@ -38,7 +38,7 @@ class Server:
         self.process = subprocess.Popen([*wrapper, *command(), "--root", str(root), "--port", "0", *map(str, options)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
-        if not line.startswith("listening on http://"):
+        if not line.startswith(("listening on http://", "listening on https://")):
             raise RuntimeError(f"the server did not start: {line}{self.process.communicate()[1]}")
         self.end = None
         self.port = int(line.rstrip("/\n").rpartition(":")[2])

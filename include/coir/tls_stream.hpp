@@ -1,0 +1,149 @@
+#pragma once
+
+#include <coir/deadline.hpp>
+#include <coir/descriptor.hpp>
+#include <coir/export.hpp>
+#include <coir/io.hpp>
+#include <coir/tcp_stream.hpp>
+#include <coir/tls_context.hpp>
+#include <coir/tls_error.hpp>
+#include <coir/tls_session.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+struct ssl_st;
+
+namespace coir::detail {
+struct tls_connection;
+}
+
+namespace coir::net {
+
+/// A connection over TLS 1.2 or 1.3, on top of any stream socket: tcp_stream, or a descriptor of a Unix socket. Reads and
+/// writes as tcp_stream does, and two fibers may use it at once, one reading and one writing.
+///
+///     coir::net::tls_stream peer{context, coir::net::tcp_stream{address, 5s}, "example.org"};
+///     peer.handshake(5s);                                     // throws unless it is really example.org
+///     peer.write_all(request, 5s);
+///     const std::size_t n = peer.read_some(answer, 5s);       // 0: the peer has said that this was all
+///
+/// Common to all calls that may suspend:
+/// - The handshake is done by handshake(), or else by the first call that transfers something.
+/// - Deadline: std::errc::timed_out. Cancellation: coir::cancelled, or std::errc::operation_canceled, as in io.hpp. Neither
+///   harms the connection: the next call goes on where this one was interrupted, in the middle of a record as well. Bytes that
+///   an interrupted write reports as moved have been taken; what the socket had no room for is sent first by the next write,
+///   which may be one of nothing.
+/// - Errors: the throwing form throws io::transfer_error (handshake: std::system_error) that names the call, host and
+///   endpoint, and the reason: the system's (std::errc::connection_reset), or one of tls_category(), as
+///   tls_errc::certificate_expired. After an error other than the two above every call fails in the same way.
+///   tls_errc::truncated: the connection has ended, but not by the peer's word; this is not the end that read_some() reports as 0.
+/// - Threads: as tcp_stream. OpenSSL's error queue of the thread is empty before and after each call; nothing in it is seen by
+///   another fiber.
+/// - A handshake computes for about a millisecond, and needs up to 20 KiB of stack.
+class COIR_EXPORT tls_stream {
+public:
+    /// Not connected.
+    tls_stream() noexcept = default;
+
+    /// The client's side, on a connection that stands. `host` is the name (or the address in numbers) that the certificate must
+    /// be for, and that the server is told (SNI; not for an address). `resumed` is ignored unless it is of the same host.
+    /// Never suspends. Throws std::bad_alloc; std::invalid_argument for a context of a server, and for an empty host when
+    /// the context verifies.
+    tls_stream(const tls_context& context, tcp_stream transport, std::string_view host,
+               const tls_session& resumed = {});
+
+    /// The server's side.
+    tls_stream(const tls_context& context, tcp_stream transport);
+
+    /// Over another stream socket, as of a Unix socket.
+    tls_stream(const tls_context& context, io::descriptor transport, std::string_view host,
+               const tls_session& resumed = {})
+        : tls_stream(context, tcp_stream{std::move(transport)}, host, resumed) {}
+    tls_stream(const tls_context& context, io::descriptor transport)
+        : tls_stream(context, tcp_stream{std::move(transport)}) {}
+
+    tls_stream(tls_stream&&) noexcept = default;
+    tls_stream& operator=(tls_stream&& other) noexcept {
+        const tls_stream old{std::move(*this)};
+        connection_ = std::move(other.connection_);
+        return *this;
+    }
+    /// Closes the socket without a word: the peer sees tls_errc::truncated unless shutdown_write() or close() came first, so
+    /// that an answer which an exception has cut off does not look complete.
+    ~tls_stream();
+
+    [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(connection_); }
+
+    /// Agrees on keys, and checks the peer. May suspend. Returns at once when it has been done.
+    void handshake(deadline until = {});
+    void handshake(std::error_code& error, deadline until = {}) noexcept;
+
+    /// Reads what is there, at least one byte; 0 when the peer has ended its side.
+    std::size_t read_some(std::span<std::byte> buffer, deadline until = {});
+    std::size_t read_some(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept;
+
+    /// Writes the beginning of the buffer: up to 64 KiB.
+    std::size_t write_some(std::span<const std::byte> buffer, deadline until = {});
+    std::size_t write_some(std::span<const std::byte> buffer, std::error_code& error, deadline until = {}) noexcept;
+
+    /// Fills the buffer; less only when the peer has ended its side.
+    std::size_t read_all(std::span<std::byte> buffer, deadline until = {});
+    std::size_t read_all(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept;
+
+    /// Writes the whole buffer.
+    std::size_t write_all(std::span<const std::byte> buffer, deadline until = {});
+    std::size_t write_all(std::span<const std::byte> buffer, std::error_code& error, deadline until = {}) noexcept;
+
+    /// As read_some() and write_all(), over several pieces in order.
+    std::size_t readv(std::span<const io::mutable_buffer> buffers, deadline until = {});
+    std::size_t readv(std::span<const io::mutable_buffer> buffers, std::error_code& error,
+                      deadline until = {}) noexcept;
+    std::size_t writev(std::span<const io::const_buffer> buffers, deadline until = {});
+    std::size_t writev(std::span<const io::const_buffer> buffers, std::error_code& error, deadline until = {}) noexcept;
+
+    /// Says that this was all (close_notify) and ends the writing side: the peer reads end of file; reading goes on. May
+    /// suspend. Later writes: std::errc::broken_pipe. Before the handshake it only ends the socket's writing side.
+    void shutdown_write(deadline until = {});
+    void shutdown_write(std::error_code& error, deadline until = {}) noexcept;
+
+    /// Says that this was all, if the socket takes that at once, and closes; other fibers' waits on this stream end with
+    /// std::errc::bad_file_descriptor. Never suspends. Throws std::system_error.
+    void close();
+    void close(std::error_code& error) noexcept;
+
+    /// The session, once the server has given it: in TLS 1.3 that is with the first bytes read after the handshake. For the next
+    /// connection of a client to the same host; a server may refuse one that is used twice. Else none. Throws std::bad_alloc.
+    [[nodiscard]] tls_session session() const;
+    /// The handshake went on from an earlier session.
+    [[nodiscard]] bool session_reused() const noexcept;
+
+    // What the handshake agreed on; "" before it, and where there is none.
+    /// The application protocol (ALPN): "h2".
+    [[nodiscard]] std::string protocol() const;
+    /// The host that the client asks for (SNI).
+    [[nodiscard]] std::string server_name() const;
+    /// "TLSv1.3".
+    [[nodiscard]] std::string version() const;
+    /// "TLS_AES_256_GCM_SHA384".
+    [[nodiscard]] std::string cipher() const;
+    /// The peer's certificate, in PEM.
+    [[nodiscard]] std::string peer_certificate() const;
+
+    /// The connection below, for options and addresses; what is transferred on it directly is lost to TLS.
+    [[nodiscard]] const tcp_stream& transport() const noexcept;
+    [[nodiscard]] int native_handle() const noexcept { return connection_ ? transport().native_handle() : -1; }
+    /// OpenSSL's SSL, for what is missing here. Its input and output are this stream's own.
+    [[nodiscard]] ssl_st* native_tls() const noexcept;
+
+private:
+    // Shared with the calls under way: who waits when the stream is destroyed still finds it.
+    std::shared_ptr<detail::tls_connection> connection_;
+};
+
+} // namespace coir::net

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "net/openssl.hpp"
+#include "net/openssl_context.hpp"
+#include "net/tls_engine.hpp"
+
+#include <memory>
+#include <string>
+
+namespace coir::detail {
+
+/// An SSL whose BIO is a tls_wire.
+///
+/// The wire takes all output, so OpenSSL never has to write again what it could not write: no SSL_ERROR_WANT_WRITE, no half
+/// record that only the same data may complete, and a reader that has to answer (a KeyUpdate) needs nobody's permission.
+class openssl_engine final : public tls_engine {
+public:
+    /// A client.
+    openssl_engine(std::shared_ptr<const openssl_configuration> configuration, tls_wire& wire, std::string_view host,
+                   const tls_ticket* resumed);
+    /// A server.
+    openssl_engine(std::shared_ptr<const openssl_configuration> configuration, tls_wire& wire);
+    ~openssl_engine() override;
+
+    tls_step shake_hands() noexcept override;
+    tls_step decrypt(std::span<std::byte> buffer, std::size_t& got) noexcept override;
+    tls_step encrypt(std::span<const std::byte> data, std::size_t& taken) noexcept override;
+    tls_step end_writing() noexcept override;
+
+    [[nodiscard]] std::error_code failure() const noexcept override { return failure_; }
+    [[nodiscard]] bool has_shaken_hands() const noexcept override { return has_shaken_hands_; }
+    [[nodiscard]] bool has_input() const noexcept override { return SSL_has_pending(ssl_.get()) == 1; }
+    [[nodiscard]] bool is_client() const noexcept override { return SSL_is_server(ssl_.get()) == 0; }
+
+    [[nodiscard]] std::shared_ptr<const tls_ticket> ticket() const override;
+    [[nodiscard]] bool is_resumed() const noexcept override { return SSL_session_reused(ssl_.get()) == 1; }
+    [[nodiscard]] std::string protocol() const override;
+    [[nodiscard]] std::string server_name() const override;
+    [[nodiscard]] std::string version() const override;
+    [[nodiscard]] std::string cipher() const override;
+    [[nodiscard]] std::string peer_certificate() const override;
+    [[nodiscard]] ssl_st* native_handle() const noexcept override { return ssl_.get(); }
+
+private:
+    void attach(tls_wire& wire);
+    [[nodiscard]] tls_step step_of(int result) noexcept;
+    tls_step fail(std::error_code why) noexcept;
+
+    static BIO_METHOD* wire_method();
+    static int read_wire(BIO* bio, char* buffer, int size) noexcept;
+    static int write_wire(BIO* bio, const char* data, int size) noexcept;
+    static long control_wire(BIO* bio, int command, long number, void* pointer) noexcept;
+
+    const std::shared_ptr<const openssl_configuration> configuration_; // the callbacks of the SSL_CTX point at it
+    tls_wire* wire_ = nullptr;
+    int wire_error_ = 0; // errno
+    bool input_ended_ = false;
+    bool has_shaken_hands_ = false;
+    std::error_code failure_;
+    std::string host_; // of a client
+    ssl_pointer ssl_;  // last: it must go first
+};
+
+} // namespace coir::detail

@@ -1,0 +1,25 @@
+#include <coir/tls_error.hpp>
+
+#include "net/tls_engine.hpp"
+
+namespace coir::net {
+namespace {
+
+class category final : public std::error_category {
+public:
+    [[nodiscard]] const char* name() const noexcept override { return "tls"; }
+    [[nodiscard]] std::string message(int code) const override {
+        if (code == static_cast<int>(tls_errc::truncated))
+            return "the connection ended without close_notify: truncated";
+        return detail::describe_tls_error(code);
+    }
+};
+
+} // namespace
+
+const std::error_category& tls_category() noexcept {
+    static const category only;
+    return only;
+}
+
+} // namespace coir::net

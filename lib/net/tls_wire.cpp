@@ -1,0 +1,72 @@
+#include "net/tls_wire.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <sys/socket.h>
+
+namespace coir::detail {
+
+ssize_t tls_wire::receive(std::span<std::byte> buffer) noexcept {
+    if (drained_) {
+        errno = EAGAIN;
+        return -1;
+    }
+    ssize_t received = 0;
+    do
+        received = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    while (received == -1 && errno == EINTR);
+    // A stream that gives less than it was asked for has no more. Its end, or an error, comes with the next event.
+    drained_ = received > 0 && static_cast<std::size_t>(received) < buffer.size();
+    return received;
+}
+
+bool tls_wire::reserve(std::size_t bytes) noexcept {
+    if (capacity_ - end_ >= bytes)
+        return true;
+    const std::size_t unsent = end_ - begin_;
+    if (unsent + bytes > capacity_) {
+        const std::size_t grown = std::max(unsent + bytes, 2 * unsent);
+        std::unique_ptr<std::byte[]> larger{new (std::nothrow) std::byte[grown]};
+        if (!larger)
+            return false;
+        if (unsent != 0)
+            std::memcpy(larger.get(), stored_.get() + begin_, unsent);
+        stored_ = std::move(larger);
+        capacity_ = grown;
+    } else {
+        std::memmove(stored_.get(), stored_.get() + begin_, unsent);
+    }
+    begin_ = 0;
+    end_ = unsent;
+    return true;
+}
+
+bool tls_wire::store(std::span<const std::byte> bytes) noexcept {
+    if (!reserve(bytes.size()))
+        return false;
+    if (!bytes.empty())
+        std::memcpy(stored_.get() + end_, bytes.data(), bytes.size());
+    end_ += bytes.size();
+    return true;
+}
+
+bool tls_wire::send_stored() noexcept {
+    while (has_unsent()) {
+        const ssize_t sent = ::send(socket_, stored_.get() + begin_, end_ - begin_, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent >= 0)
+            begin_ += static_cast<std::size_t>(sent);
+        else if (errno != EINTR)
+            return false;
+    }
+    drop_stored();
+    return true;
+}
+
+void tls_wire::drop_stored() noexcept {
+    stored_.reset();
+    capacity_ = begin_ = end_ = 0;
+}
+
+} // namespace coir::detail

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <sys/types.h>
+
+namespace coir::detail {
+
+/// The ciphertext side of a TLS connection: what the engine reads from and writes to, in the place of a socket that blocks.
+/// Nothing here waits.
+///
+/// Input goes straight from the socket to the engine. Output is stored, for two reasons: a record that has been encrypted
+/// must be sent to its last byte before anything else, whatever deadline or cancellation comes in between, so it has to stay
+/// somewhere that outlives the call; and several records leave in one system call.
+class tls_wire {
+public:
+    explicit tls_wire(int socket) noexcept : socket_(socket) {}
+
+    /// The socket may have become readable.
+    void look_again() noexcept { drained_ = false; }
+    /// The last receive() took all there was.
+    [[nodiscard]] bool is_drained() const noexcept { return drained_; }
+    /// Bytes; 0 at the end; -1 and errno.
+    ssize_t receive(std::span<std::byte> buffer) noexcept;
+
+    /// Room for so many bytes, so that store() does not fail. False: no memory.
+    [[nodiscard]] bool reserve(std::size_t bytes) noexcept;
+    [[nodiscard]] bool store(std::span<const std::byte> bytes) noexcept;
+
+    [[nodiscard]] bool has_unsent() const noexcept { return begin_ != end_; }
+    /// Sends what is stored. False, and errno, when the socket does not take it all. No SIGPIPE (hazard D9).
+    bool send_stored() noexcept;
+    /// It will never be sent.
+    void drop_stored() noexcept;
+
+    /// The socket is closed.
+    void detach() noexcept { socket_ = -1; }
+
+private:
+    int socket_;
+    bool drained_ = false;
+
+    // Bytes begin_ to end_ of stored_. Memory only while there is something: most connections are idle.
+    std::unique_ptr<std::byte[]> stored_;
+    std::size_t capacity_ = 0;
+    std::size_t begin_ = 0;
+    std::size_t end_ = 0;
+};
+
+} // namespace coir::detail

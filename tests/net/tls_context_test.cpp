@@ -1,0 +1,182 @@
+#include "net/tls_pair.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace coir::test {
+namespace {
+
+using net::tls_context;
+using net::tls_identity;
+
+class tls_contexts : public descriptors {
+protected:
+    tls_contexts() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "coir-tls-XXXXXX").string();
+        if (::mkdtemp(pattern.data()))
+            folder_ = pattern;
+    }
+    ~tls_contexts() override {
+        std::error_code ignored;
+        std::filesystem::remove_all(folder_, ignored);
+    }
+
+    std::string file(const std::string& name, const std::string& text) {
+        std::ofstream{folder_ / name} << text;
+        return (folder_ / name).string();
+    }
+
+    std::filesystem::path folder_;
+};
+
+// What a context cannot be made of.
+std::string complaint(const tls_identity& identity, std::error_code& code) {
+    try {
+        server_of(identity);
+    } catch (const std::system_error& failure) {
+        code = failure.code();
+        return failure.what();
+    }
+    return {};
+}
+
+TEST_F(tls_contexts, from_files) {
+    const tls_identity made = trusted_authority().issue();
+    const tls_identity files{.certificate_file = file("chain.pem", made.certificate_pem + trusted_authority().pem()),
+                             .key_file = file("key.pem", made.key_pem),
+                             .certificate_pem = {},
+                             .key_pem = {}};
+    net::tls_client_options options;
+    options.trust.file = file("authority.pem", trusted_authority().pem());
+    coir::run([&] {
+        tls_pair pair = connect_tls(tls_context::client(options), server_of(files));
+        EXPECT_FALSE(shake_hands(pair).client);
+        EXPECT_EQ(pair.client.peer_certificate(), made.certificate_pem);
+    });
+}
+
+TEST_F(tls_contexts, from_a_directory) {
+    file("authority.pem", trusted_authority().pem());
+    if (std::system(("openssl rehash " + folder_.string() + " 2>/dev/null").c_str()) != 0)
+        GTEST_SKIP() << "no program openssl";
+    net::tls_client_options options;
+    options.trust.directory = folder_.string();
+    coir::run([&] {
+        tls_pair pair = connect_tls(tls_context::client(options));
+        EXPECT_FALSE(shake_hands(pair).client);
+    });
+}
+
+TEST_F(tls_contexts, the_systems_authorities_do_not_know_the_test) {
+    coir::run([&] {
+        tls_pair pair = connect_tls(tls_context::client());
+        EXPECT_EQ(shake_hands(pair).client, net::tls_errc::certificate_issuer_unknown);
+    });
+}
+
+TEST_F(tls_contexts, complaints_name_the_file) {
+    const tls_identity made = trusted_authority().issue();
+    tls_identity asked{
+        .certificate_file = "/nonexistent/chain.pem", .key_file = {}, .certificate_pem = {}, .key_pem = made.key_pem};
+    std::error_code code;
+    EXPECT_EQ(complaint(asked, code),
+              "net::tls_context: certificate /nonexistent/chain.pem: No such file or directory");
+    EXPECT_EQ(code, std::errc::no_such_file_or_directory);
+
+    asked = {.certificate_file = {},
+             .key_file = file("key.pem", "rubbish"),
+             .certificate_pem = made.certificate_pem,
+             .key_pem = {}};
+    EXPECT_NE(complaint(asked, code).find("net::tls_context: key " + folder_.string() + "/key.pem: "),
+              std::string::npos);
+    EXPECT_EQ(code.category(), net::tls_category());
+
+    asked = {.certificate_file = {}, .key_file = {}, .certificate_pem = "rubbish", .key_pem = made.key_pem};
+    EXPECT_NE(complaint(asked, code).find("the certificate given as text"), std::string::npos);
+
+    asked = {.certificate_file = {},
+             .key_file = {},
+             .certificate_pem = made.certificate_pem,
+             .key_pem = trusted_authority().issue().key_pem};
+    EXPECT_NE(complaint(asked, code).find("key values mismatch"), std::string::npos)
+        << "the key of another certificate";
+
+    EXPECT_THROW(server_of({}), std::invalid_argument);
+    EXPECT_THROW(trusting_client({""}), std::invalid_argument) << "a protocol without a name";
+
+    net::tls_client_options trusting;
+    trusting.trust.file = "/nonexistent/authority.pem";
+    EXPECT_THROW(tls_context::client(trusting), std::system_error);
+    trusting.trust = {.file = {}, .directory = {}, .pem = "rubbish"};
+    EXPECT_THROW(tls_context::client(trusting), std::system_error);
+}
+
+TEST_F(tls_contexts, identity_by_name) {
+    const auto identity = [](const char* name) {
+        return trusted_authority().issue({.name = name, .hosts = std::string{"DNS:"} + name});
+    };
+    tls_context server = server_of(identity("default.test"));
+    server.add_name("Exact.test", server_of(identity("exact.test")));
+    server.add_name("*.wild.test", server_of(identity("*.wild.test")));
+    coir::run([&] {
+        for (const char* host : {"default.test", "exact.test", "EXACT.test", "a.wild.test"}) {
+            tls_pair pair = connect_tls(trusting_client(), server, host);
+            EXPECT_FALSE(shake_hands(pair).client) << host;
+            EXPECT_EQ(pair.server.server_name(), host);
+        }
+        tls_pair other = connect_tls(trusting_client(), server, "wild.test");
+        EXPECT_EQ(shake_hands(other).client, net::tls_errc::hostname_mismatch) << "sees the default";
+    });
+    EXPECT_THROW(trusting_client().add_name("a", server), std::invalid_argument);
+    EXPECT_THROW(server.add_name("a", trusting_client()), std::invalid_argument);
+}
+
+TEST_F(tls_contexts, application_protocols) {
+    coir::run([] {
+        struct {
+            std::vector<std::string> client;
+            std::vector<std::string> server;
+            std::string agreed;
+        } const cases[] = {
+            {{"h2", "http/1.1"}, {"http/1.1", "h2"}, "http/1.1"}, // the server's favourite
+            {{"http/1.1"}, {"h2", "http/1.1"}, "http/1.1"},
+            {{"http/1.1"}, {}, ""},
+            {{}, {"http/1.1"}, ""},
+        };
+        for (const auto& each : cases) {
+            tls_pair pair =
+                connect_tls(trusting_client(each.client), server_of(trusted_authority().issue(), each.server));
+            EXPECT_FALSE(shake_hands(pair).client);
+            EXPECT_EQ(pair.client.protocol(), each.agreed);
+            EXPECT_EQ(pair.server.protocol(), each.agreed);
+        }
+        tls_pair pair = connect_tls(trusting_client({"gopher"}), server_of(trusted_authority().issue(), {"h2"}));
+        EXPECT_NE(shake_hands(pair).client.message().find("no application protocol"), std::string::npos);
+    });
+}
+
+TEST_F(tls_contexts, versions) {
+    coir::run([] {
+        tls_pair pair = connect_tls();
+        EXPECT_EQ(pair.client.version(), "") << "nothing has been agreed on";
+        EXPECT_FALSE(shake_hands(pair).client);
+        EXPECT_EQ(pair.client.version(), "TLSv1.3");
+        EXPECT_EQ(pair.client.cipher(), pair.server.cipher());
+        EXPECT_NE(pair.client.cipher(), "");
+    });
+}
+
+// The context may go before the streams made with it.
+TEST_F(tls_contexts, streams_keep_it_alive) {
+    coir::run([] {
+        tls_pair pair = [] {
+            return connect_tls(trusting_client({"x"}), server_of(trusted_authority().issue(), {"x"}));
+        }();
+        EXPECT_FALSE(shake_hands(pair).client);
+        EXPECT_EQ(pair.server.protocol(), "x");
+    });
+}
+
+} // namespace
+} // namespace coir::test

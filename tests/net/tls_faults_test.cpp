@@ -1,0 +1,199 @@
+#include "net/tls_pair.hpp"
+
+#include <openssl/err.h>
+
+namespace coir::test {
+namespace {
+
+using net::tls_errc;
+using net::tls_stream;
+using tls_faults = descriptors;
+
+// A client whose peer is this test, by hand.
+struct half {
+    tls_stream client;
+    net::tcp_stream far;
+};
+
+half client_alone() {
+    tcp_pair made = connect_tcp();
+    return {tls_stream{trusting_client(), std::move(made.near), "localhost"}, std::move(made.far)};
+}
+
+half server_alone() {
+    tcp_pair made = connect_tcp();
+    return {tls_stream{good_server(), std::move(made.near)}, std::move(made.far)};
+}
+
+TEST_F(tls_faults, a_silent_peer) {
+    coir::run([] {
+        for (half (*make)() : {client_alone, server_alone}) {
+            half made = make();
+            EXPECT_EQ(thrown_by([&] { made.client.handshake(1ms); }), std::errc::timed_out);
+            std::array<std::byte, 8> buffer{};
+            EXPECT_EQ(thrown_by([&] { made.client.read_some(buffer, 1ms); }), std::errc::timed_out);
+            EXPECT_EQ(thrown_by([&] { made.client.write_all(buffer, 1ms); }), std::errc::timed_out);
+            auto thrower = spawn([&] { made.client.handshake(); });
+            auto reporter = spawn([&] { return error_of([&](auto& error) { made.client.handshake(error); }); });
+            this_fiber::yield();
+            thrower.cancel();
+            reporter.cancel();
+            EXPECT_THROW(thrower.join(), cancelled);
+            EXPECT_EQ(reporter.join(), std::errc::operation_canceled);
+        }
+    });
+}
+
+// A handshake that was interrupted goes on.
+TEST_F(tls_faults, a_handshake_in_pieces) {
+    coir::run([] {
+        tls_pair pair = connect_tls();
+        auto client = spawn([&] { pair.client.handshake(20s); });
+        int interrupted = 0;
+        for (std::error_code error = std::make_error_code(std::errc::timed_out); error; this_fiber::yield()) {
+            pair.server.handshake(error, deadline::passed());
+            if (error) {
+                ASSERT_EQ(error, std::errc::timed_out) << error.message();
+            }
+            ++interrupted;
+        }
+        EXPECT_GT(interrupted, 1);
+        client.join();
+    });
+}
+
+TEST_F(tls_faults, garbage_instead_of_a_hello) {
+    coir::run([] {
+        for (half (*make)() : {client_alone, server_alone}) {
+            half made = make();
+            made.far.write_all(bytes_of("GET / HTTP/1.0\r\n\r\nHTTP/1.0 400 Bad Request\r\n\r\n"), 5s);
+            std::error_code first;
+            made.client.handshake(first, 5s);
+            EXPECT_EQ(first.category(), net::tls_category()) << first.message();
+            EXPECT_EQ(error_of([&](auto& error) { made.client.handshake(error, 5s); }), first) << "and remains so";
+        }
+    });
+}
+
+TEST_F(tls_faults, an_end_in_the_middle_of_the_handshake) {
+    coir::run([] {
+        for (half (*make)() : {client_alone, server_alone}) {
+            half made = make();
+            made.far.write_all(bytes_of("\x16\x03"), 5s); // the beginning of a record
+            made.far.shutdown_write();
+            EXPECT_EQ(error_of([&](auto& error) { made.client.handshake(error, 5s); }), tls_errc::truncated);
+        }
+    });
+}
+
+TEST_F(tls_faults, a_reset_in_the_middle_of_the_handshake) {
+    coir::run([] {
+        for (half (*make)() : {client_alone, server_alone}) {
+            half made = make();
+            auto side = spawn([&] { return error_of([&](auto& error) { made.client.handshake(error, 5s); }); });
+            this_fiber::yield();
+            reset_on_close(made.far.native_handle());
+            made.far.close();
+            EXPECT_EQ(side.join(), std::errc::connection_reset);
+            std::array<std::byte, 8> buffer{};
+            EXPECT_EQ(thrown_by([&] { made.client.read_some(buffer, 5s); }), std::errc::connection_reset);
+            EXPECT_EQ(thrown_by([&] { made.client.write_all(buffer, 5s); }), std::errc::connection_reset);
+        }
+    });
+}
+
+TEST_F(tls_faults, a_reset_in_the_middle_of_a_record) {
+    coir::run([] {
+        for (const bool reader_first : {true, false}) {
+            tls_pair pair = secure_pair();
+            make_narrow(pair.client.native_handle());
+            const std::vector<std::byte> much(9'000'000);
+            std::vector<std::byte> buffer(100'000);
+            fiber<std::error_code> reader;
+            const auto start_reader = [&] {
+                reader = spawn([&] { return error_of([&](auto& error) { pair.client.read_all(buffer, error, 5s); }); });
+                this_fiber::yield();
+            };
+            if (reader_first)
+                start_reader();
+            auto writer = spawn([&] { return error_of([&](auto& error) { pair.client.write_all(much, error, 5s); }); });
+            if (!reader_first)
+                start_reader();
+            // The header of a record, and a few of its bytes.
+            ASSERT_EQ(::send(pair.server.native_handle(),
+                             "\x17\x03\x03\x40\x00"
+                             "half",
+                             9, 0),
+                      9);
+            this_fiber::sleep_for(2ms);
+            reset_on_close(pair.server.native_handle());
+            pair.server = {};
+            EXPECT_EQ(reader.join(), std::errc::connection_reset);
+            EXPECT_EQ(writer.join(), std::errc::connection_reset);
+            EXPECT_EQ(thrown_by([&] { pair.client.read_some(buffer); }), std::errc::connection_reset);
+            EXPECT_EQ(thrown_by([&] { pair.client.write_some(buffer); }), std::errc::connection_reset);
+        }
+    });
+}
+
+TEST_F(tls_faults, a_forged_record) {
+    coir::run([] {
+        tls_pair pair = secure_pair();
+        ASSERT_EQ(::send(pair.server.native_handle(),
+                         "\x17\x03\x03\x00\x20"
+                         "forged forged forged forged forg",
+                         37, 0),
+                  37);
+        std::array<std::byte, 8> buffer{};
+        std::error_code error;
+        EXPECT_EQ(pair.client.read_some(buffer, error, 5s), 0U);
+        EXPECT_NE(error.message().find("bad record mac"), std::string::npos) << error.message();
+        EXPECT_EQ(error_of([&](auto& again) { pair.client.write_all(buffer, again, 5s); }), error);
+        // The peer has been told.
+        pair.server.read_some(buffer, error, 5s);
+        EXPECT_NE(error.message().find("alert bad record mac"), std::string::npos) << error.message();
+    });
+}
+
+// SIGPIPE has its default action here: it would end the test.
+TEST_F(tls_faults, a_peer_that_has_gone_raises_no_signal) {
+    EXPECT_EQ(in_child([] {
+                  bool failed = false;
+                  coir::run([&] {
+                      tls_pair pair = secure_pair();
+                      pair.server = {};
+                      std::error_code error;
+                      const std::vector<std::byte> much(1'000'000);
+                      for (int i = 0; i < 10 && !error; ++i)
+                          pair.client.write_all(much, error, 5s);
+                      failed = error == std::errc::broken_pipe || error == std::errc::connection_reset;
+                  });
+                  return failed ? 0 : 1;
+              }),
+              0);
+}
+
+// A cancelled fiber leaves at every call, and the connection is as it was.
+TEST_F(tls_faults, cancelled_before_the_call) {
+    coir::run([] {
+        tls_pair pair = secure_pair();
+        auto cancelled_one = spawn([&] {
+            std::array<std::byte, 8> buffer{};
+            EXPECT_THROW(this_fiber::sleep_for(10s), cancelled);
+            EXPECT_THROW(pair.client.read_some(buffer), cancelled);
+            EXPECT_THROW(pair.client.write_all(buffer), cancelled);
+            EXPECT_THROW(pair.client.shutdown_write(), cancelled);
+            EXPECT_EQ(error_of([&](auto& error) { pair.client.write_all(buffer, error); }),
+                      std::errc::operation_canceled);
+        });
+        this_fiber::yield();
+        cancelled_one.cancel();
+        cancelled_one.join();
+        pair.client.write_all(bytes_of("fine"), 5s);
+        std::array<std::byte, 4> buffer{};
+        EXPECT_EQ(pair.server.read_all(buffer, 5s), 4U);
+    });
+}
+
+} // namespace
+} // namespace coir::test
