@@ -55,7 +55,12 @@ public:
     scratch_file(const scratch_file&) = delete;
     scratch_file& operator=(const scratch_file&) = delete;
 
-    [[nodiscard]] coir::io::file open() const { return coir::io::file{name_, open_mode::read | open_mode::write}; }
+    /// Its name goes at once: whoever measures may kill this process.
+    [[nodiscard]] coir::io::file open() const {
+        coir::io::file opened{name_, open_mode::read | open_mode::write};
+        ::unlink(name_.c_str());
+        return opened;
+    }
 
 private:
     std::string name_;

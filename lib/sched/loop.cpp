@@ -337,8 +337,8 @@ bool loop::is_deadlocked() noexcept {
     fiber_base* hopeful = fibers_.find_if([](const fiber_base& fiber) {
         const wait_record* record = fiber.waiting;
         return !record || record->kind == wait_kind::sleep || record->kind == wait_kind::readable ||
-               record->kind == wait_kind::writable || record->kind == wait_kind::select || record->kind == wait_kind::file ||
-               (record->scope != wait_scope::local && !is_single_threaded());
+               record->kind == wait_kind::writable || record->kind == wait_kind::select ||
+               record->kind == wait_kind::file || (record->scope != wait_scope::local && !is_single_threaded());
     });
     if (!hopeful)
         return true;
