@@ -157,7 +157,9 @@ void look_up_all(std::uint16_t port, int count) {
     for (int i = 0; i < count; ++i)
         all.push_back(coir::spawn([&from, &wrong, i] {
             const std::uint32_t expected = 0x0a000000U + static_cast<std::uint32_t>(i);
-            const auto found = from.resolve("n" + std::to_string(i) + ".test", 80);
+            std::string name = "n";
+            name.append(std::to_string(i)).append(".test");
+            const auto found = from.resolve(name, 80);
             const auto* native = static_cast<const sockaddr_in*>(found.front().native());
             wrong += found.size() != 1 || ntohl(native->sin_addr.s_addr) != expected ? 1 : 0;
         }));

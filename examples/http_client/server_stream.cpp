@@ -1,6 +1,6 @@
 #include "server_stream.hpp"
 
-#include <coir/endpoint.hpp>
+#include <coir/connect.hpp>
 
 #include <stdexcept>
 #include <system_error>
@@ -8,12 +8,8 @@
 
 namespace http_client {
 
-coir::net::tcp_stream connect(const std::string& host, std::uint16_t port, coir::deadline until) {
-    return coir::net::tcp_stream{coir::net::endpoint{host == "localhost" ? "127.0.0.1" : host, port}, until};
-}
-
 server_stream::server_stream(const url& to, const std::optional<coir::net::tls_context>& tls, coir::deadline until)
-    : plain_(connect(to.host, to.port, until)) {
+    : plain_(coir::net::connect(to.host, to.port, {}, until)) {
     if (!to.is_secure)
         return;
     if (!tls)

@@ -15,9 +15,6 @@
 
 namespace http_client {
 
-/// Connects to a host: "localhost", or an address in numbers. May suspend. Throws std::system_error.
-[[nodiscard]] coir::net::tcp_stream connect(const std::string& host, std::uint16_t port, coir::deadline until);
-
 /// The connection to a server, over TLS where the URL says https. Its calls suspend and throw as those of tcp_stream.
 class server_stream {
 public:

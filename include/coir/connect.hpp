@@ -15,7 +15,7 @@
 namespace coir::net {
 
 /// How connect() goes about it.
-struct connect_options {
+struct host_connect_options {
     /// The next address is tried when the last attempt has failed, or has taken so long.
     std::chrono::nanoseconds attempt_delay = std::chrono::milliseconds{250};
     /// How long IPv4 addresses that have come first wait for the IPv6 addresses of the same name.
@@ -37,17 +37,17 @@ struct connect_options {
 /// std::errc::operation_not_permitted.
 ///
 ///     coir::net::tcp_stream peer = coir::net::connect("www.example.org", "http", {}, 5s);
-[[nodiscard]] COIR_EXPORT tcp_stream connect(std::string_view host, service port, const connect_options& options = {},
+[[nodiscard]] COIR_EXPORT tcp_stream connect(std::string_view host, service port, const host_connect_options& options = {},
                                              deadline until = {});
 /// On an error the stream is not connected.
 [[nodiscard]] COIR_EXPORT tcp_stream connect(std::string_view host, service port, std::error_code& error,
-                                             const connect_options& options = {}, deadline until = {}) noexcept;
+                                             const host_connect_options& options = {}, deadline until = {}) noexcept;
 
 /// As above, over addresses that are known: in their order, but with the families taking turns. None at all:
 /// std::errc::invalid_argument.
-[[nodiscard]] COIR_EXPORT tcp_stream connect(std::span<const endpoint> candidates, const connect_options& options = {},
+[[nodiscard]] COIR_EXPORT tcp_stream connect(std::span<const endpoint> candidates, const host_connect_options& options = {},
                                              deadline until = {});
 [[nodiscard]] COIR_EXPORT tcp_stream connect(std::span<const endpoint> candidates, std::error_code& error,
-                                             const connect_options& options = {}, deadline until = {}) noexcept;
+                                             const host_connect_options& options = {}, deadline until = {}) noexcept;
 
 } // namespace coir::net

@@ -61,16 +61,6 @@ descriptor_slot* known(int number) noexcept {
     return here ? descriptors_of(*here).find(number) : nullptr;
 }
 
-// Its owner, or closes it.
-template <class Owner> Owner own(int number, int error, int Owner::*place) noexcept {
-    Owner owner;
-    if (error == 0)
-        owner.*place = number;
-    else
-        ::close(number);
-    return owner;
-}
-
 int adopt_fresh(int number, descriptor_kind kind) noexcept {
     return descriptors_of(*loop::current()).adopt(number, kind, descriptor_table::origin::fresh);
 }
@@ -82,24 +72,33 @@ void withdraw_descriptor(int number) noexcept {
         descriptors_of(*loop::current()).withdraw(*slot);
 }
 
+io::descriptor ownership::owner_of(int number, int error) noexcept {
+    io::descriptor owner;
+    if (error == 0)
+        owner.number_ = number;
+    else
+        ::close(number);
+    return owner;
+}
+
 io::descriptor ownership::adopt_fresh_socket(int number, int& error) noexcept {
     error = detail::adopt_fresh(number, descriptor_kind::stream_socket);
-    return own(number, error, &io::descriptor::number_);
+    return owner_of(number, error);
 }
 
 io::descriptor ownership::adopt_fresh_message_socket(int number, int& error) noexcept {
     error = detail::adopt_fresh(number, descriptor_kind::message_socket);
-    return own(number, error, &io::descriptor::number_);
+    return owner_of(number, error);
 }
 
 io::descriptor ownership::adopt_fresh(int number, int& error) noexcept {
     error = adopt(*loop::current(), number, descriptor_table::origin::fresh);
-    return own(number, error, &io::descriptor::number_);
+    return owner_of(number, error);
 }
 
 io::descriptor ownership::adopt_fresh_pipe_end(int number, int& error) noexcept {
     error = detail::adopt_fresh(number, descriptor_kind::pipe);
-    return own(number, error, &io::descriptor::number_);
+    return owner_of(number, error);
 }
 
 std::uint32_t ownership::generation(int number) noexcept {

@@ -18,6 +18,9 @@ struct ownership {
     /// The same for the end of a new pipe.
     [[nodiscard]] static io::descriptor adopt_fresh_pipe_end(int number, int& error) noexcept;
 
+    /// The owner of `number`; or, if there is an error, none, and it is closed.
+    [[nodiscard]] static io::descriptor owner_of(int number, int error) noexcept;
+
     /// Changes when the number is closed: whoever suspended can tell that it is not the same descriptor any more.
     [[nodiscard]] static std::uint32_t generation(int number) noexcept;
 };

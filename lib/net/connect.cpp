@@ -16,7 +16,7 @@ constexpr const char* operation = "net::connect";
 
 // `prepare(race)` gives it its candidates.
 template <class Prepare>
-std::error_code connect(loop& here, const net::connect_options& options, deadline until, net::tcp_stream& stream,
+std::error_code connect(loop& here, const net::host_connect_options& options, deadline until, net::tcp_stream& stream,
                         std::string* explanation, Prepare prepare) {
     connection_race race{here, options};
     std::error_code error = prepare(race);
@@ -31,7 +31,7 @@ std::error_code connect(loop& here, const net::connect_options& options, deadlin
 // The two forms of every call: throwing, and with an error code.
 
 template <class Prepare, class Subject>
-net::tcp_stream connect(const net::connect_options& options, deadline until, Prepare prepare, Subject subject) {
+net::tcp_stream connect(const net::host_connect_options& options, deadline until, Prepare prepare, Subject subject) {
     loop& here = loop::of_running_fiber(operation);
     if (here.refuses())
         throw_cancelled(here.running(), operation);
@@ -46,7 +46,7 @@ net::tcp_stream connect(const net::connect_options& options, deadline until, Pre
 }
 
 template <class Prepare>
-net::tcp_stream connect(std::error_code& error, const net::connect_options& options, deadline until,
+net::tcp_stream connect(std::error_code& error, const net::host_connect_options& options, deadline until,
                         Prepare prepare) noexcept {
     net::tcp_stream stream;
     loop* const here = loop::current_with_running_fiber();
@@ -65,7 +65,7 @@ net::tcp_stream connect(std::error_code& error, const net::connect_options& opti
 }
 
 std::error_code prepare_host(connection_race& race, std::string_view host, net::service service,
-                             const net::connect_options& options) {
+                             const net::host_connect_options& options) {
     std::error_code error;
     const std::uint16_t port = port_of(service, error);
     if (error)
@@ -91,13 +91,13 @@ std::string describe_target(std::string_view host, net::service port) {
 
 namespace net {
 
-tcp_stream connect(std::string_view host, service port, const connect_options& options, deadline until) {
+tcp_stream connect(std::string_view host, service port, const host_connect_options& options, deadline until) {
     return detail::connect(
         options, until, [&](detail::connection_race& race) { return detail::prepare_host(race, host, port, options); },
         [&] { return detail::describe_target(host, port); });
 }
 
-tcp_stream connect(std::string_view host, service port, std::error_code& error, const connect_options& options,
+tcp_stream connect(std::string_view host, service port, std::error_code& error, const host_connect_options& options,
                    deadline until) noexcept {
     return detail::connect(error, options, until, [&](detail::connection_race& race) {
         return detail::prepare_host(race, host, port, options);
@@ -113,13 +113,13 @@ std::error_code prepare(detail::connection_race& race, std::span<const endpoint>
 
 } // namespace
 
-tcp_stream connect(std::span<const endpoint> candidates, const connect_options& options, deadline until) {
+tcp_stream connect(std::span<const endpoint> candidates, const host_connect_options& options, deadline until) {
     return detail::connect(
         options, until, [&](detail::connection_race& race) { return prepare(race, candidates); },
         [] { return std::string{"one of several addresses"}; });
 }
 
-tcp_stream connect(std::span<const endpoint> candidates, std::error_code& error, const connect_options& options,
+tcp_stream connect(std::span<const endpoint> candidates, std::error_code& error, const host_connect_options& options,
                    deadline until) noexcept {
     return detail::connect(error, options, until,
                            [&](detail::connection_race& race) { return prepare(race, candidates); });

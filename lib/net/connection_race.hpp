@@ -25,7 +25,7 @@ namespace coir::detail {
 ///  - families take turns, as long as there are addresses of both.
 class connection_race {
 public:
-    connection_race(loop& here, const net::connect_options& options) noexcept : here_(here), options_(options) {}
+    connection_race(loop& here, const net::host_connect_options& options) noexcept : here_(here), options_(options) {}
     /// Ends what is going on. May suspend.
     ~connection_race();
     connection_race(const connection_race&) = delete;
@@ -67,7 +67,7 @@ private:
     [[nodiscard]] std::error_code failure() const noexcept;
 
     loop& here_;
-    const net::connect_options& options_;
+    const net::host_connect_options& options_;
     std::deque<net::endpoint> v6_; // not tried yet
     std::deque<net::endpoint> v4_;
     bool v6_is_next_ = true;

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 using net::address_family;
 using net::connect;
-using net::connect_options;
+using net::host_connect_options;
 using net::endpoint;
 using net::resolver;
 using net::resolver_errc;
@@ -65,7 +65,7 @@ TEST_F(by_name, first_of_several) {
 TEST_F(by_name, refused_at_first) {
     coir::run([] {
         tcp_listener good{"127.0.0.1", 0};
-        connect_options options;
+        host_connect_options options;
         options.attempt_delay = 1h; // a failure does not wait for it
         const std::vector<endpoint> all{nobody(), nobody(), good.local_endpoint()};
         EXPECT_EQ(connect(all, options, 10s).remote_endpoint(), good.local_endpoint());
@@ -102,7 +102,7 @@ TEST_F(by_name, silent_at_first) {
         if (!silent.swallows())
             GTEST_SKIP() << "this system does not drop connections beyond the backlog";
         tcp_listener good{"127.0.0.1", 0};
-        connect_options options;
+        host_connect_options options;
         options.attempt_delay = 20ms;
         const std::vector<endpoint> all{silent.where(), silent.where(), good.local_endpoint()};
         const auto start = clock::now();
@@ -150,7 +150,7 @@ TEST_F(by_name, many_candidates_cancelled_at_every_moment) {
     coir::run([] {
         tcp_listener good{"127.0.0.1", 0};
         const std::vector<endpoint> all{nobody(), nobody(), good.local_endpoint(), good.local_endpoint()};
-        connect_options options;
+        host_connect_options options;
         options.attempt_delay = 0ns; // all at once
         const std::size_t before = open_descriptors();
         for (int turns = 0; turns < 30; ++turns) {
@@ -184,7 +184,7 @@ TEST_F(by_name, a_host) {
     const dns::server server{loopback};
     coir::run([&] {
         resolver names{only(server)};
-        connect_options options;
+        host_connect_options options;
         options.names = &names;
         // Only one of the two addresses has somebody listening.
         tcp_listener listener{"127.0.0.1", 0};
@@ -212,7 +212,7 @@ TEST_F(by_name, v6_is_preferred_even_if_it_comes_later) {
     coir::run([&] {
         tcp_listener both{"", 0}; // of both families
         resolver names{only(server)};
-        connect_options options;
+        host_connect_options options;
         options.names = &names;
         options.resolution_delay = 10s;
         EXPECT_EQ(connect("host.test", both.local_endpoint().port(), options, 5s).remote_endpoint().address(), "::1");
@@ -226,7 +226,7 @@ TEST_F(by_name, one_family_without_an_answer) {
     coir::run([&] {
         tcp_listener listener{"127.0.0.1", 0};
         resolver names{only(server)};
-        connect_options options;
+        host_connect_options options;
         options.names = &names;
         const auto start = clock::now();
         EXPECT_EQ(connect("host.test", listener.local_endpoint().port(), options, 20s).remote_endpoint(),
@@ -244,7 +244,7 @@ TEST_F(by_name, no_such_host) {
     }};
     coir::run([&] {
         resolver names{only(server)};
-        connect_options options;
+        host_connect_options options;
         options.names = &names;
         try {
             static_cast<void>(connect("absent.test", "http", options, 5s));
@@ -267,7 +267,7 @@ TEST_F(by_name, the_resolver_is_silent) {
     const dns::server server{[](const dns::query&) -> packets { return {}; }};
     coir::run([&] {
         resolver names{only(server)};
-        connect_options options;
+        host_connect_options options;
         options.names = &names;
         EXPECT_EQ(error_of([&](auto& error) { static_cast<void>(connect("host.test", 1, error, options, 5ms)); }),
                   std::errc::timed_out);
