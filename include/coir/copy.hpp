@@ -11,6 +11,22 @@
 #include <limits>
 #include <system_error>
 
+namespace coir::detail {
+
+COIR_EXPORT std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, std::size_t limit,
+                                      deadline until);
+COIR_EXPORT std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, std::size_t limit,
+                                      std::error_code& error, deadline until) noexcept;
+
+template <class Stream> int number_of(const Stream& stream) noexcept {
+    if constexpr (requires { stream.get(); })
+        return stream.get();
+    else
+        return stream.native_handle();
+}
+
+} // namespace coir::detail
+
 namespace coir::io {
 
 /// As the limit of copy(): to the end.
@@ -43,58 +59,26 @@ COIR_EXPORT std::size_t copy(int from, int to, std::size_t limit, std::error_cod
 /// As above, between descriptors and streams that are no more than one: see enable_kernel_copy.
 template <class From, class To>
     requires(enable_kernel_copy<From>&& enable_kernel_copy<To>)
-std::size_t copy(const From& from, const To& to, std::size_t limit = no_limit, deadline until = {});
+std::size_t copy(const From& from, const To& to, std::size_t limit = no_limit, deadline until = {}) {
+    return copy(detail::number_of(from), detail::number_of(to), limit, until);
+}
 template <class From, class To>
     requires(enable_kernel_copy<From>&& enable_kernel_copy<To>)
 std::size_t copy(const From& from, const To& to, std::size_t limit, std::error_code& error, deadline until = {})
-noexcept;
-
-/// From a reader, what it has buffered first, to any stream. Nothing is lost in any case: what `to` has not taken is still in
-/// the reader. So copies a stream that is not one of the system's, as TLS.
-template <writable_stream To>
-std::size_t copy(buffered_reader& from, To& to, std::size_t limit = no_limit, deadline until = {});
-template <writable_stream To>
-std::size_t copy(buffered_reader& from, To& to, std::size_t limit, std::error_code& error,
-                 deadline until = {}) noexcept;
-
-} // namespace coir::io
-
-namespace coir::detail {
-
-COIR_EXPORT std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, std::size_t limit,
-                                      deadline until);
-COIR_EXPORT std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, std::size_t limit,
-                                      std::error_code& error, deadline until) noexcept;
-
-template <class Stream> int number_of(const Stream& stream) noexcept {
-    if constexpr (requires { stream.get(); })
-        return stream.get();
-    else
-        return stream.native_handle();
-}
-
-} // namespace coir::detail
-
-template <class From, class To>
-    requires(coir::io::enable_kernel_copy<From>&& coir::io::enable_kernel_copy<To>)
-std::size_t coir::io::copy(const From& from, const To& to, std::size_t limit, deadline until) {
-    return copy(detail::number_of(from), detail::number_of(to), limit, until);
-}
-
-template <class From, class To>
-    requires(coir::io::enable_kernel_copy<From>&& coir::io::enable_kernel_copy<To>)
-std::size_t coir::io::copy(const From& from, const To& to, std::size_t limit, std::error_code& error, deadline until)
 noexcept {
     return copy(detail::number_of(from), detail::number_of(to), limit, error, until);
 }
 
-template <coir::io::writable_stream To>
-std::size_t coir::io::copy(buffered_reader& from, To& to, std::size_t limit, deadline until) {
+/// From a reader, what it has buffered first, to any stream. Nothing is lost in any case: what `to` has not taken is still in
+/// the reader. So copies a stream that is not one of the system's, as TLS.
+template <writable_stream To>
+std::size_t copy(buffered_reader& from, To& to, std::size_t limit = no_limit, deadline until = {}) {
     return detail::copy_buffered(from, detail::sink_reference{to}, limit, until);
 }
-
-template <coir::io::writable_stream To>
-std::size_t coir::io::copy(buffered_reader& from, To& to, std::size_t limit, std::error_code& error,
-                           deadline until) noexcept {
+template <writable_stream To>
+std::size_t copy(buffered_reader& from, To& to, std::size_t limit, std::error_code& error,
+                 deadline until = {}) noexcept {
     return detail::copy_buffered(from, detail::sink_reference{to}, limit, error, until);
 }
+
+} // namespace coir::io
