@@ -10,6 +10,7 @@
 #include <concepts>
 #include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <utility>
 
 namespace coir {
@@ -33,6 +34,10 @@ struct COIR_EXPORT condition_wait : shared_wait {
     std::atomic<place> where{place::queued};
 };
 
+/// Locks whose try_lock() is known: never waits, and is true when they are locked.
+template <class Lock>
+concept plainly_lockable = std::same_as<Lock, mutex> || std::same_as<Lock, std::unique_lock<mutex>>;
+
 /// Locks again at the end of its life, whatever ends it, and is not interrupted in that.
 template <class Lock> class relock_at_end {
 public:
@@ -40,9 +45,7 @@ public:
     relock_at_end(const relock_at_end&) = delete;
     relock_at_end& operator=(const relock_at_end&) = delete;
     ~relock_at_end() {
-        if constexpr (requires {
-                          { lock_.try_lock() } -> std::convertible_to<bool>;
-                      })
+        if constexpr (plainly_lockable<Lock>)
             if (lock_.try_lock()) [[likely]]
                 return;
         const cancellation_pause in_peace;

@@ -2,6 +2,7 @@
 
 #include "base/diagnostic.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <linux/membarrier.h>
@@ -17,11 +18,22 @@ bool membarrier(int command) noexcept {
     return ::syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
+enum class answer : unsigned char { not_asked, yes, no };
+
+constinit std::atomic<answer> registration{answer::not_asked};
+
 } // namespace
 
 bool has_process_barrier() noexcept {
-    static const bool registered = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-    return registered;
+    // Not a static variable of the function: a thread may fork while another one initialises it. Twice does no harm.
+    answer known = registration.load(std::memory_order_relaxed);
+    if (known == answer::not_asked) {
+        const int before = errno;
+        known = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ? answer::yes : answer::no;
+        registration.store(known, std::memory_order_relaxed);
+        errno = before;
+    }
+    return known == answer::yes;
 }
 
 void process_barrier() noexcept {

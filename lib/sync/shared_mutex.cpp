@@ -24,6 +24,7 @@ void* writer_marker() noexcept {
 
 // Lets in who can be, with the lock held.
 void admit(shared_mutex_state& state, claimed_waiters& admitted) {
+    (void)detail::loop::current(); // as in claim_first()
     while (state.writer == 0 && !state.waiters.empty()) {
         detail::wait_record& first = state.waiters.front();
         const bool writes = first.value != nullptr;

@@ -16,6 +16,9 @@ using guard = std::unique_lock<spin_lock>;
 /// them, is held. The caller must deliver() it, without the lock.
 [[nodiscard]] inline wait_record* claim_first(const spin_lock& lock, intrusive_list<wait_record>& waiters,
                                               wake_reason why = wake_reason::notified) noexcept {
+    if (waiters.empty())
+        return nullptr;
+    (void)loop::current(); // in the child of a fork(): those who are gone leave the list before one of them is claimed
     while (!waiters.empty()) {
         wait_record& record = waiters.pop_front();
         if (claim(record, why, lock))

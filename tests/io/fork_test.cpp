@@ -4,11 +4,14 @@
 #include "descriptors.hpp"
 
 #include <coir/cancelled.hpp>
+#include <coir/channel.hpp>
 #include <coir/context.hpp>
 #include <coir/descriptor.hpp>
 #include <coir/fiber.hpp>
 #include <coir/io.hpp>
 #include <coir/run.hpp>
+#include <coir/semaphore.hpp>
+#include <coir/shared_mutex.hpp>
 #include <coir/this_fiber.hpp>
 
 #include <gtest/gtest.h>
@@ -20,6 +23,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <linux/kcmp.h>
+#include <mutex>
 #include <string>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -158,6 +162,40 @@ TEST(fork, makes_dropped_fibers_look_cancelled) {
         EXPECT_EQ(end.errors, "");
         waiting.join();
         EXPECT_EQ(ready.join(), 1);
+    });
+}
+
+// The first call of coir in the child is what finds out that it is one.
+TEST(fork, lets_the_childs_first_call_be_one_that_wakes) {
+    coir::run([] {
+        coir::binary_semaphore semaphore{0};
+        coir::channel<int> messages{1};
+        coir::shared_mutex mutex;
+        auto acquirer = spawn([&] { semaphore.acquire(); });
+        auto receiver = spawn([&] { EXPECT_EQ(messages.receive(), 7); });
+        mutex.lock_shared();
+        auto writer = spawn([&] { const std::lock_guard hold{mutex}; });
+        this_fiber::yield();
+
+        EXPECT_TRUE(ended_well(fork_to([&] {
+            semaphore.release();
+            return semaphore.try_acquire();
+        })));
+        EXPECT_TRUE(ended_well(fork_to([&] {
+            messages.send(1);
+            return messages.try_receive() == 1;
+        })));
+        EXPECT_TRUE(ended_well(fork_to([&] {
+            mutex.unlock_shared();
+            return mutex.try_lock();
+        })));
+
+        semaphore.release();
+        messages.send(7);
+        mutex.unlock_shared();
+        acquirer.join();
+        receiver.join();
+        writer.join();
     });
 }
 

@@ -170,6 +170,41 @@ TEST_F(condition_variable, takes_any_lock_whose_unlock_may_suspend_notify_or_thr
     EXPECT_EQ(driver.elapsed(), 1ms);
 }
 
+// std::unique_lock has a try_lock(), which does not compile for such a lock.
+TEST_F(condition_variable, takes_a_unique_lock_of_what_cannot_be_tried) {
+    run_on(driver, [this] {
+        odd_lock lockable{.held = false};
+        std::unique_lock lock{lockable};
+        EXPECT_EQ(changed.wait_for(lock, 1ms), std::cv_status::timeout);
+        EXPECT_TRUE(lock.owns_lock() && lockable.held);
+    });
+}
+
+TEST_F(condition_variable, locks_again_in_peace_what_waits_in_try_lock) {
+    struct waiting_lock {
+        void lock() { mutex.lock(); }
+        bool try_lock() { return mutex.try_lock_for(0ns); }
+        void unlock() { mutex.unlock(); }
+        coir::mutex& mutex;
+    };
+    run_on(driver, [this] {
+        fiber<void> waiter = spawn([this] {
+            waiting_lock lock{mutex};
+            lock.lock();
+            changed.wait(lock);
+            EXPECT_TRUE(mutex.is_held());
+            mutex.unlock();
+            log += 'w';
+        });
+        this_fiber::yield();
+        const std::lock_guard hold{mutex};
+        changed.notify_one();
+        waiter.cancel();
+        this_fiber::sleep_for(1ms);
+    });
+    EXPECT_EQ(log, "w");
+}
+
 TEST_F(condition_variable, may_be_destroyed_once_all_have_been_notified) {
     run_on(driver, [this] {
         auto shortlived = std::make_unique<coir::condition_variable>();

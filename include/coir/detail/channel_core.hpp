@@ -23,9 +23,12 @@ struct element_operations {
     /// Moves `*element` into a std::optional, which is empty.
     void (*take)(void* optional, void* element);
     void (*destroy)(void* element) noexcept;
-    /// None of these runs a user's code.
+    /// None of these runs a user's code, or takes long.
     bool is_quiet;
 };
+
+/// What is copied under a spin lock.
+inline constexpr std::size_t most_quiet_bytes = 256;
 
 template <class T>
 inline constexpr element_operations operations_of{
@@ -36,7 +39,7 @@ inline constexpr element_operations operations_of{
         static_cast<std::optional<T>*>(optional)->emplace(std::move(*static_cast<T*>(element)));
     },
     [](void* element) noexcept { std::destroy_at(static_cast<T*>(element)); },
-    std::is_trivially_move_constructible_v<T>&& std::is_trivially_destructible_v<T>};
+    std::is_trivially_move_constructible_v<T>&& std::is_trivially_destructible_v<T> && sizeof(T) <= most_quiet_bytes};
 
 enum class channel_status : unsigned char {
     done,        ///< the element has been moved
