@@ -26,7 +26,8 @@ struct loop_options {
     std::size_t pooled_stacks = 64;
     /// When run()'s function has ended, the remaining fibers are cancelled; how long run() waits for them. Those that have
     /// not ended then are named on stderr, with what they wait for, and given up: they never run again, and their stacks
-    /// stay as they are until the process ends. max() waits for ever.
+    /// stay as they are until the process ends. An operation on a file that has begun still ends, in the memory that it was
+    /// given. max() waits for ever.
     std::chrono::nanoseconds shutdown_deadline = std::chrono::nanoseconds::max();
     /// Explain stack overflows on stderr before the process dies of them: see overflow_report.
     bool report_overflow = true;

@@ -1,5 +1,7 @@
 #include "base/diagnostic.hpp"
 
+#include <cerrno>
+#include <cstddef>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -13,9 +15,22 @@ iovec piece(std::string_view text) noexcept {
 } // namespace
 
 void report(std::string_view message) noexcept {
-    // One system call, so that lines of several threads do not mix.
-    const iovec line[] = {piece("coir: "), piece(message), piece("\n")};
-    [[maybe_unused]] const auto ignored = ::writev(STDERR_FILENO, line, 3);
+    // One system call, so that lines of several threads do not mix; others only for what it has left over.
+    iovec line[] = {piece("coir: "), piece(message), piece("\n")};
+    iovec* rest = line;
+    iovec* const end = line + 3;
+    while (rest != end) {
+        const ssize_t written = ::writev(STDERR_FILENO, rest, static_cast<int>(end - rest));
+        if (written == -1 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return; // there is nobody to tell
+        auto taken = static_cast<std::size_t>(written);
+        for (; rest != end && taken >= rest->iov_len; ++rest)
+            taken -= rest->iov_len;
+        if (rest != end)
+            *rest = {static_cast<char*>(rest->iov_base) + taken, rest->iov_len - taken};
+    }
 }
 
 } // namespace coir::detail

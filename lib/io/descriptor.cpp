@@ -50,7 +50,7 @@ int adopt(loop& here, int number, descriptor_table::origin from) noexcept {
     const int mode = ::fcntl(number, F_GETFL);
     if (mode == -1)
         return errno;
-    if (!(mode & O_NONBLOCK) && ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
+    if (!(mode & (O_NONBLOCK | O_PATH)) && ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
         return errno;
     return descriptors_of(here).adopt(number, kind, from);
 }

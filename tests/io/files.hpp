@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <fcntl.h>
@@ -98,7 +99,13 @@ public:
     [[nodiscard]] std::span<std::byte> bytes() const { return {memory_, size}; }
 
     /// Returns when somebody has touched it, and stands still.
-    void wait_until_touched() const { io::wait_readable(events_.get()); }
+    void wait_until_touched() const { io::wait_readable(events_.get(), std::chrono::seconds{30}); }
+    /// False: not yet, at `until`.
+    [[nodiscard]] bool is_touched_before(coir::deadline until) const {
+        std::error_code error;
+        io::wait_readable(events_.get(), error, until);
+        return !error;
+    }
 
     /// It is ordinary memory from now on, all zeros until written to.
     void release() const {

@@ -98,6 +98,19 @@ TEST_F(passed_descriptors, a_pipe_works_at_the_other_end) {
 }
 
 // More than there is place for: all are closed, and it is said. The data is there.
+// Opened with O_PATH, which no mode can be set of.
+TEST_F(passed_descriptors, a_name_without_a_file_arrives) {
+    coir::run([] {
+        auto [near, far] = unix_stream::pair();
+        const raw name{::open("/", O_PATH | O_CLOEXEC)};
+        near.write_with(bytes_of("x"), std::array{name.get()}, 5s);
+        std::vector<io::descriptor> into(1);
+        std::array<std::byte, 1> buffer{};
+        EXPECT_EQ(far.read_with(buffer, into, 5s).descriptors, 1U);
+        EXPECT_EQ(file_of(into.front().get()), file_of(name.get()));
+    });
+}
+
 TEST_F(passed_descriptors, too_many_for_the_receiver_are_closed) {
     coir::run([] {
         auto [stream, far_stream] = unix_stream::pair();
