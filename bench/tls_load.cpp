@@ -7,6 +7,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ tls_load::tls_load(std::uint16_t port, std::size_t piece)
         SSL_CTX_set_ciphersuites(context_, "TLS_AES_256_GCM_SHA384") != 1 || !(server_ = SSL_new(context_)) ||
         SSL_set_fd(server_, socket_) != 1 || SSL_connect(server_) != 1)
         throw std::runtime_error{"SSL_connect"};
+    ::fcntl(socket_, F_SETFL, O_NONBLOCK);
 }
 
 tls_load::~tls_load() {
@@ -44,8 +46,11 @@ void tls_load::read_and_compare() {
     for (std::uint64_t left = at_once; left > 0;) {
         const std::size_t most = std::min({left, buffer_.size(), expected_.size() - position});
         std::size_t got = 0;
-        if (SSL_read_ex(server_, buffer_.data(), most, &got) != 1)
+        if (SSL_read_ex(server_, buffer_.data(), most, &got) != 1) {
+            if (SSL_get_error(server_, 0) == SSL_ERROR_WANT_READ)
+                continue;
             throw std::runtime_error{"SSL_read"};
+        }
         if (std::memcmp(buffer_.data(), expected_.data() + position, got) != 0)
             throw std::runtime_error{"what came is not what was asked for"};
         position = (position + got) % expected_.size();

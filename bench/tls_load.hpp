@@ -9,7 +9,7 @@ struct ssl_ctx_st;
 struct ssl_st;
 
 /// The load of tls_bulk: one connection, by OpenSSL alone, that asks for bytes, reads them and compares each with what it has
-/// to be. Only TLS 1.3 with AES-256-GCM.
+/// to be. Only TLS 1.3 with AES-256-GCM. It never sleeps: a server pays for waking a client of its own machine.
 class tls_load {
 public:
     /// Throws std::system_error, std::runtime_error.
