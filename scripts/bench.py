@@ -216,6 +216,21 @@ def udp_echo(_):
         options.build / "bench" / "udp_bench", "rate", 128, pairs, seconds))
 
 
+def tls_bulk(_):
+    """Per second of the server's processor time, as above: by the clock the client often is the limit."""
+    program = options.build / "bench" / "tls_bulk"
+    if not program.exists():
+        raise NotMeasured("coir was built without OpenSSL")
+    pairs, seconds = (9, 0.2) if options.quick else (15, 0.5)
+
+    def with_writes_of(size):
+        return middle_pair("blocking OpenSSL, as s_server", output_of(program, size, pairs, seconds))
+
+    result, larger = with_writes_of(16 * 1024), with_writes_of(64 * 1024)
+    return result._replace(notes=result.notes + [
+        f"{larger.coir / larger.peer_value:.2f} when each write is of 64 KiB: {larger.coir:.0f} MB/s"])
+
+
 def http(peer, connections, peer_name):
     def measure(_):
         pairs, seconds = (5, 0.5) if options.quick else (15, 1)
@@ -366,6 +381,7 @@ rows = [
         echo("cpu", "coir_with_deadlines", "coir", 100, "coir without deadlines")),
     Row("echo_syscalls", "calls/request", "lower", 1.025, echo_syscalls),
     Row("udp_echo", "datagrams/s", "higher", 0.95, udp_echo),
+    Row("tls_bulk", "MB/s", "higher", 0.95, tls_bulk),
     Row("http_rps_100", "requests/s", "higher", 1.2, http_nginx(100)),
     Row("http_rps_1000", "requests/s", "higher", 1.3, http_nginx(1000)),
     Row("http_rps_go_100", "requests/s", "higher", 1.3, http_go(100)),

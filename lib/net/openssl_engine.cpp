@@ -99,7 +99,10 @@ tls_step openssl_engine::encrypt(std::span<const std::byte> data, std::size_t& t
     if (failure_)
         return tls_step::failed;
     const clean_error_queue around;
-    return step_of(SSL_write_ex(ssl_.get(), data.data(), data.size(), &taken));
+    writes_one_record_ = data.size() <= SSL3_RT_MAX_PLAIN_LENGTH;
+    const tls_step step = step_of(SSL_write_ex(ssl_.get(), data.data(), data.size(), &taken));
+    writes_one_record_ = false;
+    return step;
 }
 
 tls_step openssl_engine::end_writing() noexcept {
@@ -223,7 +226,8 @@ int openssl_engine::read_wire(BIO* bio, char* buffer, int size) noexcept {
 int openssl_engine::write_wire(BIO* bio, const char* data, int size) noexcept {
     auto& self = *static_cast<openssl_engine*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
-    if (self.wire_->store(std::as_bytes(std::span{data, static_cast<std::size_t>(size)})))
+    const auto bytes = std::as_bytes(std::span{data, static_cast<std::size_t>(size)});
+    if (self.writes_one_record_ ? self.wire_->send_or_store(bytes) : self.wire_->store(bytes))
         return size;
     self.wire_error_ = ENOMEM;
     return -1;

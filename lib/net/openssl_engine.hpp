@@ -56,6 +56,7 @@ private:
     int wire_error_ = 0; // errno
     bool input_ended_ = false;
     bool has_shaken_hands_ = false;
+    bool writes_one_record_ = false; // during encrypt(): nothing follows that could leave in the same system call
     std::error_code failure_;
     std::string host_; // of a client
     ssl_pointer ssl_;  // last: it must go first

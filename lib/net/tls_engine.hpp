@@ -49,7 +49,7 @@ public:
     virtual tls_step shake_hands() noexcept = 0;
     /// At least one byte when done. `buffer` is not empty.
     virtual tls_step decrypt(std::span<std::byte> buffer, std::size_t& got) noexcept = 0;
-    /// Takes all that it is given when done. `data` is not empty.
+    /// Takes all that it is given when done. `data` is not empty. What fits one record may have left already.
     virtual tls_step encrypt(std::span<const std::byte> data, std::size_t& taken) noexcept = 0;
     /// Says that there will be no more.
     virtual tls_step end_writing() noexcept = 0;

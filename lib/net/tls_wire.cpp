@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 #include <sys/socket.h>
+#include <utility>
 
 namespace coir::detail {
 
@@ -52,7 +53,25 @@ bool tls_wire::store(std::span<const std::byte> bytes) noexcept {
     return true;
 }
 
+bool tls_wire::send_or_store(std::span<const std::byte> bytes) noexcept {
+    if (has_unsent() || refusal_ != 0)
+        return store(bytes);
+    const int before = errno;
+    ssize_t sent = 0;
+    do
+        sent = ::send(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent == -1 && errno == EINTR);
+    if (sent == -1 && errno != EAGAIN)
+        refusal_ = errno;
+    errno = before;
+    return store(bytes.subspan(static_cast<std::size_t>(std::max<ssize_t>(sent, 0))));
+}
+
 bool tls_wire::send_stored() noexcept {
+    if (refusal_ != 0) {
+        errno = std::exchange(refusal_, 0);
+        return false;
+    }
     while (has_unsent()) {
         const ssize_t sent = ::send(socket_, stored_.get() + begin_, end_ - begin_, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0)

@@ -12,7 +12,8 @@ namespace coir::detail {
 ///
 /// Input goes straight from the socket to the engine. Output is stored, for two reasons: a record that has been encrypted
 /// must be sent to its last byte before anything else, whatever deadline or cancellation comes in between, so it has to stay
-/// somewhere that outlives the call; and several records leave in one system call.
+/// somewhere that outlives the call; and several records leave in one system call. A record that goes alone is offered to the
+/// socket first, which mostly saves the copy.
 class tls_wire {
 public:
     explicit tls_wire(int socket) noexcept : socket_(socket) {}
@@ -27,6 +28,8 @@ public:
     /// Room for so many bytes, so that store() does not fail. False: no memory.
     [[nodiscard]] bool reserve(std::size_t bytes) noexcept;
     [[nodiscard]] bool store(std::span<const std::byte> bytes) noexcept;
+    /// Sends what it can, if nothing is stored, and stores the rest. Errors are those of the next send_stored().
+    [[nodiscard]] bool send_or_store(std::span<const std::byte> bytes) noexcept;
 
     [[nodiscard]] bool has_unsent() const noexcept { return begin_ != end_; }
     /// Sends what is stored. False, and errno, when the socket does not take it all. No SIGPIPE (hazard D9).
@@ -40,6 +43,7 @@ public:
 private:
     int socket_;
     bool drained_ = false;
+    int refusal_ = 0; // errno of a send_or_store(); the system tells an error once
 
     // Bytes begin_ to end_ of stored_. Memory only while there is something: most connections are idle.
     std::unique_ptr<std::byte[]> stored_;

@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <string>
 
-/// Certificates for the tests, made when they run: nothing in the repository expires.
+/// Certificates for tests and benchmarks, made when they run: nothing in the repository expires.
 namespace coir::test {
 
 /// What a certificate says. Days are counted from now.

@@ -136,6 +136,17 @@ TEST_F(tls_faults, a_reset_in_the_middle_of_a_record) {
     });
 }
 
+// A record that goes alone is sent while it is made; the system tells why it could not be only once.
+TEST_F(tls_faults, a_reset_before_one_record) {
+    coir::run([] {
+        tls_pair pair = secure_pair();
+        reset_on_close(pair.server.native_handle());
+        pair.server = {};
+        const std::array<std::byte, 100> few{};
+        EXPECT_EQ(thrown_by([&] { pair.client.write_all(few, 5s); }), std::errc::connection_reset);
+    });
+}
+
 TEST_F(tls_faults, a_forged_record) {
     coir::run([] {
         tls_pair pair = secure_pair();

@@ -273,6 +273,28 @@ TEST_F(tls, interrupted_writes_lose_nothing) {
     });
 }
 
+// Records that go alone, until the socket has room for a part of one only.
+TEST_F(tls, what_a_full_socket_does_not_take_of_a_record_is_kept) {
+    coir::run([] {
+        for (const std::size_t size : {16'384U, 10'000U, 7'001U, 333U}) {
+            tls_pair pair = secure_pair();
+            const int room = 100'000;
+            ::setsockopt(pair.client.native_handle(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+            std::vector<std::byte> record(size);
+            std::size_t total = 0;
+            for (std::error_code error; !error;) {
+                for (std::byte& byte : record)
+                    byte = byte_at(total++);
+                EXPECT_EQ(pair.client.write_all(record, error, deadline::passed()), size);
+            }
+            auto reader = spawn([&] { expect_sequence(pair.server, total, 8); });
+            pair.client.write_all({}, 20s);
+            pair.client.shutdown_write(20s);
+            reader.join();
+        }
+    });
+}
+
 TEST_F(tls, an_empty_write_sends_what_is_left) {
     coir::run([] {
         for (const bool in_pieces : {false, true}) {
