@@ -182,7 +182,7 @@ class Answers(unittest.TestCase):
             port = free.getsockname()[1]
         status, line, _ = self.one(f"http://127.0.0.1:{port}/", "--pause", 1)
         self.assertEqual(status, 1)
-        self.assertIn(f"connect to 127.0.0.1:{port}: Connection refused", line)
+        self.assertIn(f"connect to 127.0.0.1, port {port} (127.0.0.1:{port}: Connection refused)", line)
         self.assertIn("(3 attempts)", line)
 
     def test_redirections(self):
