@@ -29,6 +29,7 @@ public:
     [[nodiscard]] bool store(std::span<const std::byte> bytes) noexcept;
 
     [[nodiscard]] bool has_unsent() const noexcept { return begin_ != end_; }
+    [[nodiscard]] std::size_t unsent() const noexcept { return end_ - begin_; }
     /// Sends what is stored. False, and errno, when the socket does not take it all. No SIGPIPE (hazard D9).
     bool send_stored() noexcept;
     /// It will never be sent.

@@ -1,6 +1,7 @@
 #include "net/tls_pair.hpp"
 
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 
 namespace coir::test {
 namespace {
@@ -152,6 +153,52 @@ TEST_F(tls_faults, a_forged_record) {
         // The peer has been told.
         pair.server.read_some(buffer, error, 5s);
         EXPECT_NE(error.message().find("alert bad record mac"), std::string::npos) << error.message();
+    });
+}
+
+// New keys, and the wish for the other's, `count` times and with nothing in between.
+void change_keys(tls_stream& side, int count) {
+    for (int i = 0; i < count; ++i) {
+        ASSERT_EQ(SSL_key_update(side.native_tls(), SSL_KEY_UPDATE_REQUESTED), 1);
+        ASSERT_EQ(SSL_do_handshake(side.native_tls()), 1);
+    }
+    std::error_code ignored;
+    side.write_all({}, ignored, deadline::passed());
+}
+
+// A step would otherwise last as long as the peer goes on, and no fiber of the thread would run.
+TEST_F(tls_faults, a_peer_that_only_changes_keys) {
+    coir::run([] {
+        tls_pair pair = secure_pair();
+        std::array<std::byte, 8> buffer{};
+        change_keys(pair.client, 20);
+        pair.client.write_all(bytes_of("fine"), 5s);
+        EXPECT_EQ(pair.server.read_some(buffer, 5s), 4U) << "some are no harm";
+        change_keys(pair.client, 1000);
+        EXPECT_EQ(thrown_by([&] { pair.server.read_some(buffer, 5s); }), tls_errc::flooded);
+        EXPECT_EQ(thrown_by([&] { pair.server.write_all(buffer, 5s); }), tls_errc::flooded) << "and remains so";
+        EXPECT_NE(std::error_code{tls_errc::flooded}.message().find("flooded"), std::string::npos);
+    });
+}
+
+// The answers must not pile up without end.
+TEST_F(tls_faults, a_peer_that_asks_for_new_keys_and_reads_none) {
+    coir::run([] {
+        tls_pair pair = secure_pair();
+        make_narrow(pair.server.native_handle());
+        const std::vector<std::byte> much(64 * 1024);
+        std::array<std::byte, 8> buffer{};
+        std::error_code error;
+        while (!error) // until the sockets are full
+            pair.server.write_some(much, error, deadline::passed());
+        ASSERT_EQ(error, std::errc::timed_out);
+        int asked = 0;
+        for (; error == std::errc::timed_out && asked < 10'000; asked += 25) {
+            change_keys(pair.client, 25);
+            pair.server.read_some(buffer, error, deadline::passed());
+        }
+        EXPECT_EQ(error, tls_errc::flooded) << error.message();
+        EXPECT_GT(asked, 1'000);
     });
 }
 
