@@ -223,7 +223,8 @@ int openssl_configuration::choose_protocol(SSL*, const unsigned char** chosen, u
 }
 
 int openssl_configuration::choose_identity(SSL* ssl, int*, void* self) noexcept try {
-    const auto& names = static_cast<openssl_configuration*>(self)->names_;
+    const auto& own = *static_cast<openssl_configuration*>(self);
+    const auto& names = own.names_;
     const char* asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (!asked || names.empty())
         return SSL_TLSEXT_ERR_OK;
@@ -231,8 +232,16 @@ int openssl_configuration::choose_identity(SSL* ssl, int*, void* self) noexcept 
     auto found = names.find(name);
     if (const std::size_t dot = name.find('.'); found == names.end() && dot != std::string::npos && dot != 0)
         found = names.find(std::string_view{name}.substr(dot));
-    if (found != names.end() && found->second)
-        SSL_set_SSL_CTX(ssl, found->second->native_handle());
+    if (found == names.end() || !found->second)
+        return SSL_TLSEXT_ERR_OK;
+    // Brings along whom the other context trusts; but who vouches for a client is not the client's choice.
+    const bool is_shown = SSL_set_SSL_CTX(ssl, found->second->native_handle()) != nullptr &&
+                          SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(own.native_handle())) == 1;
+    STACK_OF(X509_NAME)* const believed =
+        is_shown ? SSL_dup_CA_list(SSL_CTX_get_client_CA_list(own.native_handle())) : nullptr;
+    if (!believed)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    SSL_set_client_CA_list(ssl, believed);
     return SSL_TLSEXT_ERR_OK;
 } catch (const std::bad_alloc&) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;

@@ -1,5 +1,7 @@
 #include "net/tls_pair.hpp"
 
+#include <openssl/ssl.h>
+
 namespace coir::test {
 namespace {
 
@@ -145,6 +147,41 @@ TEST_F(tls_verification, client_certificates) {
         tls_pair unasked = connect_tls(client_with(known), good_server());
         EXPECT_FALSE(shake_hands(unasked).server);
         EXPECT_EQ(unasked.server.peer_certificate(), "");
+    });
+}
+
+// What is trusted is that of the context that accepts, whatever host the client asks for.
+TEST_F(tls_verification, the_name_asked_for_does_not_choose_who_vouches) {
+    using net::client_certificate;
+    const authority theirs{"another authority"};
+    net::tls_server_options asked;
+    asked.identity = trusted_authority().issue({.hosts = "DNS:other.example"});
+    asked.clients = client_certificate::request;
+    asked.trust.pem = theirs.pem();
+    tls_context server = server_asking(client_certificate::require);
+    server.add_name("other.example", tls_context::server(asked));
+    tls_context careless = good_server();
+    careless.add_name("other.example", tls_context::server(asked));
+    const tls_context known = client_with(trusted_authority().issue({.name = "alice"}));
+    const tls_context stranger = client_with(theirs.issue({.name = "mallory"}));
+    coir::run([&] {
+        for (const char* host : {"localhost", "other.example"}) {
+            tls_pair good = connect_tls(known, server, host);
+            EXPECT_FALSE(shake_hands(good).server) << host;
+            const STACK_OF(X509_NAME)* told = SSL_get_client_CA_list(good.client.native_tls());
+            ASSERT_EQ(sk_X509_NAME_num(told), 1) << host;
+            std::array<char, 100> name{};
+            X509_NAME_oneline(sk_X509_NAME_value(told, 0), name.data(), name.size());
+            EXPECT_STREQ(name.data(), "/CN=test authority") << host;
+
+            tls_pair bad = connect_tls(stranger, server, host);
+            EXPECT_EQ(shake_hands(bad).server, tls_errc::certificate_issuer_unknown) << host;
+            tls_pair none = connect_tls(trusting_client(), server, host);
+            EXPECT_TRUE(shake_hands(none).server) << host;
+            tls_pair unasked = connect_tls(stranger, careless, host);
+            EXPECT_FALSE(shake_hands(unasked).server) << host;
+            EXPECT_EQ(unasked.server.peer_certificate(), "") << host;
+        }
     });
 }
 
