@@ -53,8 +53,8 @@ public:
 
     /// The client's side, on a connection that stands. `host` is the name (or the address in numbers) that the certificate must
     /// be for, and that the server is told (SNI; not for an address). `resumed` is ignored unless it is of the same host.
-    /// Never suspends. Throws std::bad_alloc; std::invalid_argument for a context of a server, and for an empty host when
-    /// the context verifies.
+    /// Never suspends. Throws std::bad_alloc; std::invalid_argument for a context of a server, for a host with a NUL in
+    /// it, and, when the context verifies, for one that is empty or begins with a dot. A dot at the end is ignored.
     tls_stream(const tls_context& context, tcp_stream transport, std::string_view host,
                const tls_session& resumed = {});
 

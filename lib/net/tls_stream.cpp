@@ -332,6 +332,27 @@ std::string whom(const tls_connection& on) {
     return result;
 }
 
+// Refuses what OpenSSL would take for less than a whole name: nothing at all, for which it checks nothing; ".example.org",
+// which is every host in there; and what goes on behind a NUL.
+void check_host(std::string_view host, bool to_verify) {
+    std::string_view name = host;
+    if (name.ends_with('.'))
+        name.remove_suffix(1);
+    const char* wrong = nullptr;
+    if (name.find('\0') != std::string_view::npos)
+        wrong = "a NUL in the host";
+    else if (to_verify && name.empty())
+        wrong = "no host to verify";
+    else if (to_verify && name.starts_with('.'))
+        wrong = "a host begins with a name, not with a dot";
+    if (!wrong)
+        return;
+    std::string shown;
+    for (const char c : host)
+        shown += c == '\0' ? std::string{"\\0"} : std::string(1, c);
+    throw std::invalid_argument(std::string{"net::tls_stream: "} + wrong + ": \"" + shown + '"');
+}
+
 // The two forms of every call. Each keeps the connection while it is under way.
 
 template <class Call> std::size_t call(const char* operation, connection_pointer on, Call steps) {
@@ -363,8 +384,7 @@ tls_stream::tls_stream(const tls_context& context, tcp_stream transport, std::st
                        const tls_session& resumed) {
     if (context.is_server())
         throw std::invalid_argument("net::tls_stream: the context of a server, for a client");
-    if (host.empty() && context.configuration()->verifies())
-        throw std::invalid_argument("net::tls_stream: no host to verify");
+    detail::check_host(host, context.configuration()->verifies());
     auto made = std::make_shared<tls_connection>(std::move(transport));
     made->host = host;
     made->engine = context.configuration()->make_client(made->wire, host, resumed.ticket().get());

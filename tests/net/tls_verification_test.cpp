@@ -150,6 +150,28 @@ TEST_F(tls_verification, client_certificates) {
     });
 }
 
+// OpenSSL checks no host, or any of many, or the beginning only.
+TEST_F(tls_verification, a_host_is_a_whole_name) {
+    using namespace std::string_literals;
+    const net::tls_context client = trusting_client();
+    const net::tls_context server = server_of(trusted_authority().issue({.hosts = "DNS:www.evil.example"}));
+    const auto careless = tls_context::client({.trust = {}, .identity = {}, .protocols = {}, .verify = false});
+    coir::run([&] {
+        for (const std::string& host : {""s, "."s, ".."s, ".example"s, ".evil.example."s, "\0bank.example"s, "\0"s,
+                                        "www.evil.example\0.bank.example"s, "www.evil.example\0"s})
+            EXPECT_THROW(connect_tls(client, server, host), std::invalid_argument) << host;
+        try {
+            connect_tls(client, server, "www.evil.example\0.bank.example"s);
+        } catch (const std::invalid_argument& wrong) {
+            EXPECT_STREQ(wrong.what(), "net::tls_stream: a NUL in the host: \"www.evil.example\\0.bank.example\"");
+        }
+        EXPECT_THROW(connect_tls(careless, server, "a\0"s), std::invalid_argument);
+        tls_pair unchecked = connect_tls(careless, server, ".");
+        EXPECT_FALSE(shake_hands(unchecked).client);
+        EXPECT_EQ(unchecked.server.server_name(), "");
+    });
+}
+
 // What is trusted is that of the context that accepts, whatever host the client asks for.
 TEST_F(tls_verification, the_name_asked_for_does_not_choose_who_vouches) {
     using net::client_certificate;
@@ -187,7 +209,6 @@ TEST_F(tls_verification, the_name_asked_for_does_not_choose_who_vouches) {
 
 TEST_F(tls_verification, misuse) {
     coir::run([] {
-        EXPECT_THROW(connect_tls(trusting_client(), good_server(), ""), std::invalid_argument) << "no host";
         EXPECT_THROW(connect_tls(good_server(), good_server()), std::invalid_argument);
         EXPECT_THROW(connect_tls(trusting_client(), trusting_client()), std::invalid_argument);
     });
