@@ -21,11 +21,13 @@ constexpr std::size_t most_unsent = std::size_t{128} * 1024;
 
 class openssl_ticket final : public tls_ticket {
 public:
-    openssl_ticket(session_pointer session, std::string host) noexcept
-        : session(std::move(session)), host(std::move(host)) {}
+    openssl_ticket(session_pointer session, std::string host,
+                   const std::shared_ptr<const openssl_configuration>& of) noexcept
+        : session(std::move(session)), host(std::move(host)), configuration(of) {}
 
     const session_pointer session;
     const std::string host;
+    const std::weak_ptr<const openssl_configuration> configuration;
 };
 
 bool is_address(const std::string& host) noexcept {
@@ -53,8 +55,10 @@ openssl_engine::openssl_engine(std::shared_ptr<const openssl_configuration> conf
         if (!set)
             throw_openssl_error("net::tls_stream: host " + host_);
     }
-    // A session stands for the certificates that were looked at when it began; it must not vouch for another host.
-    if (const auto* ticket = static_cast<const openssl_ticket*>(resumed); ticket && ticket->host == host_)
+    // A session stands for the certificates that were looked at when it began; it must not vouch for another host, nor to one
+    // who trusts others.
+    if (const auto* ticket = static_cast<const openssl_ticket*>(resumed);
+        ticket && ticket->host == host_ && ticket->configuration.lock() == configuration_)
         SSL_set_session(ssl, ticket->session.get());
 }
 
@@ -170,7 +174,7 @@ std::shared_ptr<const tls_ticket> openssl_engine::ticket() const {
     session_pointer session{SSL_get1_session(ssl_.get())};
     if (!session || SSL_SESSION_is_resumable(session.get()) != 1)
         return nullptr;
-    return std::make_shared<openssl_ticket>(std::move(session), host_);
+    return std::make_shared<openssl_ticket>(std::move(session), host_, configuration_);
 }
 
 std::string openssl_engine::protocol() const {

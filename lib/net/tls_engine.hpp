@@ -21,7 +21,7 @@ struct ssl_ctx_st;
 /// error queue belongs to the thread (hazard D4).
 namespace coir::detail {
 
-/// A session of a client, and the host that it is of.
+/// A session of a client, and the host and configuration that it is of.
 class tls_ticket {
 public:
     tls_ticket() = default;

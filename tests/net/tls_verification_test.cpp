@@ -102,6 +102,28 @@ TEST_F(tls_verification, a_resumed_session_vouches_for_nothing_more) {
     });
 }
 
+// Nor one of a context that trusts others.
+TEST_F(tls_verification, a_session_is_of_its_context) {
+    coir::run([] {
+        const tls_context client = trusting_client();
+        const tls_context server = good_server();
+        tls_pair first = connect_tls(client, server);
+        ASSERT_FALSE(shake_hands(first).client);
+        first.server.write_all(bytes_of("x"), 5s);
+        std::array<std::byte, 1> byte{};
+        first.client.read_all(byte, 5s);
+        net::tls_client_options others;
+        others.trust.pem = authority{"another authority"}.pem();
+        tls_pair second = connect_tls(tls_context::client(others), server, "localhost", first.client.session());
+        EXPECT_EQ(shake_hands(second).client, tls_errc::certificate_issuer_unknown);
+        EXPECT_FALSE(second.client.session_reused());
+        const tls_context copy = client; // NOLINT(performance-unnecessary-copy-initialization): that is the point
+        tls_pair third = connect_tls(copy, server, "localhost", first.client.session());
+        EXPECT_FALSE(shake_hands(third).client);
+        EXPECT_TRUE(third.client.session_reused());
+    });
+}
+
 tls_context server_asking(net::client_certificate clients) {
     net::tls_server_options options;
     options.identity = trusted_authority().issue();
