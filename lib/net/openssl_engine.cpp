@@ -128,9 +128,10 @@ tls_step openssl_engine::end_writing() noexcept {
         return tls_step::done; // a second call of SSL_shutdown() would read
     const clean_error_queue around;
     messages_ = 0;
-    if (SSL_in_init(ssl_.get())) { // new keys that have not been sent yet: SSL_shutdown() would refuse
-        SSL_do_handshake(ssl_.get());
-        ERR_clear_error();
+    if (SSL_in_init(ssl_.get())) { // new keys not sent yet, or a ticket half received: SSL_shutdown() would refuse
+        const tls_step step = step_of(SSL_do_handshake(ssl_.get()));
+        if (step != tls_step::done)
+            return step == tls_step::ended ? fail(net::tls_errc::truncated) : step;
     }
     const int result = SSL_shutdown(ssl_.get());
     return result >= 0 ? tls_step::done : step_of(result);

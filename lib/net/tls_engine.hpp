@@ -51,7 +51,7 @@ public:
     virtual tls_step decrypt(std::span<std::byte> buffer, std::size_t& got) noexcept = 0;
     /// Takes all that it is given when done. `data` is not empty.
     virtual tls_step encrypt(std::span<const std::byte> data, std::size_t& taken) noexcept = 0;
-    /// Says that there will be no more.
+    /// Says that there will be no more. This and encrypt() want input in the middle of a message of the peer's.
     virtual tls_step end_writing() noexcept = 0;
 
     /// Why a step failed: tls_category(), or the system's. Stays.

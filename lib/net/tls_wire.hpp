@@ -19,6 +19,8 @@ public:
 
     /// The socket may have become readable.
     void look_again() noexcept { drained_ = false; }
+    /// Nothing is received until then: it is for whom waits for it.
+    void look_away() noexcept { drained_ = true; }
     /// The last receive() took all there was.
     [[nodiscard]] bool is_drained() const noexcept { return drained_; }
     /// Bytes; 0 at the end; -1 and errno.
