@@ -24,6 +24,14 @@ int no_passphrase(char*, int, int, void*) noexcept {
     return -1;
 }
 
+// PEM_read...() finds no more: because there is none, or is one broken? Leaving that one out would surprise later.
+void expect_end_of_text(const std::string& what) {
+    const unsigned long last = ERR_peek_last_error();
+    if (ERR_GET_LIB(last) != ERR_LIB_PEM || ERR_GET_REASON(last) != PEM_R_NO_START_LINE)
+        throw_openssl_error(what);
+    ERR_clear_error();
+}
+
 void use_chain_text(SSL_CTX* context, const std::string& text) {
     const bio_pointer from = reader_of(text);
     x509_pointer own{PEM_read_bio_X509_AUX(from.get(), nullptr, no_passphrase, nullptr)};
@@ -33,7 +41,7 @@ void use_chain_text(SSL_CTX* context, const std::string& text) {
     while (const x509_pointer issuer{PEM_read_bio_X509(from.get(), nullptr, no_passphrase, nullptr)})
         if (SSL_CTX_add1_chain_cert(context, issuer.get()) != 1)
             throw_openssl_error("net::tls_context: the certificate chain given as text");
-    ERR_clear_error(); // the end of the text
+    expect_end_of_text("net::tls_context: the certificate chain given as text");
 }
 
 void use_key_text(SSL_CTX* context, const std::string& text) {
@@ -53,7 +61,7 @@ void trust_text(SSL_CTX* context, const std::string& text) {
     }
     if (count == 0)
         throw_openssl_error("net::tls_context: the trusted certificates given as text");
-    ERR_clear_error();
+    expect_end_of_text("net::tls_context: the trusted certificates given as text");
 }
 
 // The names that a server tells clients it would believe.
