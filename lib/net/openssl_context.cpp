@@ -88,8 +88,10 @@ void throw_openssl_error(const std::string& what) {
     // The first is the cause; those after it are the callers' complaints. Except where a file is missing: errno says it all.
     unsigned long code = ERR_get_error();
     ERR_clear_error();
-    if (code == 0 || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
         throw std::bad_alloc{};
+    if (code == 0) // it does not say
+        throw std::system_error(std::make_error_code(std::errc::protocol_error), what);
     throw std::system_error(openssl_error(code), what);
 }
 

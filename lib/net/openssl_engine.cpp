@@ -49,9 +49,12 @@ openssl_engine::openssl_engine(std::shared_ptr<const openssl_configuration> conf
     if (!host_.empty()) {
         // What the certificate must be for; a name is also what the server is told.
         SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        const bool set = is_address(host_) ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host_.c_str()) == 1
-                                           : X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), host_.data(), host_.size()) == 1 &&
-                                                 SSL_set_tlsext_host_name(ssl, host_.c_str()) == 1;
+        // The interface in "fe80::1%eth0" is this machine's affair.
+        X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl);
+        const bool set = is_address(host_)
+                             ? X509_VERIFY_PARAM_set1_ip_asc(wanted, host_.substr(0, host_.find('%')).c_str()) == 1
+                             : X509_VERIFY_PARAM_set1_host(wanted, host_.data(), host_.size()) == 1 &&
+                                   SSL_set_tlsext_host_name(ssl, host_.c_str()) == 1;
         if (!set)
             throw_openssl_error("net::tls_stream: host " + host_);
     }

@@ -31,6 +31,8 @@ TEST_F(tls_verification, the_right_host_is_accepted) {
     EXPECT_FALSE(verdict(certificate_text{}, "127.0.0.1"));
     EXPECT_FALSE(verdict({.hosts = "DNS:*.example.org"}, "www.example.org"));
     EXPECT_FALSE(verdict({.hosts = "IP:::1"}, "::1"));
+    EXPECT_FALSE(verdict({.hosts = "IP:fe80::1"}, "fe80::1%1")) << "the interface is no part of the address";
+    EXPECT_EQ(verdict({.hosts = "IP:fe80::2"}, "fe80::1%1"), tls_errc::ip_address_mismatch);
 }
 
 TEST_F(tls_verification, another_host_is_refused) {
