@@ -119,7 +119,8 @@ public:
     void close(std::error_code& error) noexcept;
 
     /// The session, once the server has given it: in TLS 1.3 that is with the first bytes read after the handshake. For the next
-    /// connection to the same host with the same context; a server may refuse one that is used twice. Else none. Throws std::bad_alloc.
+    /// connection to the same host with the same context; a server may refuse one that is used twice. Else none.
+    /// Throws std::bad_alloc.
     [[nodiscard]] tls_session session() const;
     /// The handshake went on from an earlier session.
     [[nodiscard]] bool session_reused() const noexcept;
