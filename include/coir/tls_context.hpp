@@ -78,7 +78,8 @@ public:
     [[nodiscard]] static tls_context server(const tls_server_options& options);
 
     /// Servers: a client that asks for the host `name` (SNI) is shown the identity of `other`, and offered its protocols; all else
-    /// stays as it is here. "example.org", or "*.example.org" for any one label in the place of the star; exact names go first. The others
+    /// stays as it is here, as whose certificates are wanted and trusted.
+    /// "example.org", or "*.example.org" for any one label in the place of the star; exact names go first. The others
     /// see this context's own identity. Throws std::invalid_argument for a context of a client.
     void add_name(std::string_view name, const tls_context& other);
 

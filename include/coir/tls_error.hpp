@@ -24,6 +24,9 @@ enum class tls_errc {
     /// The peer's bytes ended without its saying so (close_notify): whoever cuts connections can do that, so what has been read
     /// may be incomplete.
     truncated = 1000,
+    /// The peer sends messages of TLS itself (new keys, tickets, offers to begin anew), dozens in a row and no data, or it asks
+    /// for answers and reads none of them. Nobody but an attacker does.
+    flooded = 1001,
 };
 
 /// Of the errors of TLS itself: OpenSSL's codes with its texts, and those above. What happens to the connection below has the

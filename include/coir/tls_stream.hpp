@@ -52,9 +52,10 @@ public:
     tls_stream() noexcept = default;
 
     /// The client's side, on a connection that stands. `host` is the name (or the address in numbers) that the certificate must
-    /// be for, and that the server is told (SNI; not for an address). `resumed` is ignored unless it is of the same host.
-    /// Never suspends. Throws std::bad_alloc; std::invalid_argument for a context of a server, and for an empty host when
-    /// the context verifies.
+    /// be for, and that the server is told (SNI; not for an address). `resumed` is ignored unless it is of the same host
+    /// and the same context (or a copy of it).
+    /// Never suspends. Throws std::bad_alloc; std::invalid_argument for a context of a server, for a host with a NUL in
+    /// it, and, when the context verifies, for one that is empty or begins with a dot. A dot at the end is ignored.
     tls_stream(const tls_context& context, tcp_stream transport, std::string_view host,
                const tls_session& resumed = {});
 
@@ -118,7 +119,8 @@ public:
     void close(std::error_code& error) noexcept;
 
     /// The session, once the server has given it: in TLS 1.3 that is with the first bytes read after the handshake. For the next
-    /// connection of a client to the same host; a server may refuse one that is used twice. Else none. Throws std::bad_alloc.
+    /// connection to the same host with the same context; a server may refuse one that is used twice. Else none.
+    /// Throws std::bad_alloc.
     [[nodiscard]] tls_session session() const;
     /// The handshake went on from an earlier session.
     [[nodiscard]] bool session_reused() const noexcept;

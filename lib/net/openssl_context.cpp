@@ -24,6 +24,14 @@ int no_passphrase(char*, int, int, void*) noexcept {
     return -1;
 }
 
+// PEM_read...() finds no more: because there is none, or is one broken? Leaving that one out would surprise later.
+void expect_end_of_text(const std::string& what) {
+    const unsigned long last = ERR_peek_last_error();
+    if (ERR_GET_LIB(last) != ERR_LIB_PEM || ERR_GET_REASON(last) != PEM_R_NO_START_LINE)
+        throw_openssl_error(what);
+    ERR_clear_error();
+}
+
 void use_chain_text(SSL_CTX* context, const std::string& text) {
     const bio_pointer from = reader_of(text);
     x509_pointer own{PEM_read_bio_X509_AUX(from.get(), nullptr, no_passphrase, nullptr)};
@@ -33,7 +41,7 @@ void use_chain_text(SSL_CTX* context, const std::string& text) {
     while (const x509_pointer issuer{PEM_read_bio_X509(from.get(), nullptr, no_passphrase, nullptr)})
         if (SSL_CTX_add1_chain_cert(context, issuer.get()) != 1)
             throw_openssl_error("net::tls_context: the certificate chain given as text");
-    ERR_clear_error(); // the end of the text
+    expect_end_of_text("net::tls_context: the certificate chain given as text");
 }
 
 void use_key_text(SSL_CTX* context, const std::string& text) {
@@ -53,7 +61,7 @@ void trust_text(SSL_CTX* context, const std::string& text) {
     }
     if (count == 0)
         throw_openssl_error("net::tls_context: the trusted certificates given as text");
-    ERR_clear_error();
+    expect_end_of_text("net::tls_context: the trusted certificates given as text");
 }
 
 // The names that a server tells clients it would believe.
@@ -80,8 +88,10 @@ void throw_openssl_error(const std::string& what) {
     // The first is the cause; those after it are the callers' complaints. Except where a file is missing: errno says it all.
     unsigned long code = ERR_get_error();
     ERR_clear_error();
-    if (code == 0 || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
         throw std::bad_alloc{};
+    if (code == 0) // it does not say
+        throw std::system_error(std::make_error_code(std::errc::protocol_error), what);
     throw std::system_error(openssl_error(code), what);
 }
 
@@ -223,7 +233,8 @@ int openssl_configuration::choose_protocol(SSL*, const unsigned char** chosen, u
 }
 
 int openssl_configuration::choose_identity(SSL* ssl, int*, void* self) noexcept try {
-    const auto& names = static_cast<openssl_configuration*>(self)->names_;
+    const auto& own = *static_cast<openssl_configuration*>(self);
+    const auto& names = own.names_;
     const char* asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (!asked || names.empty())
         return SSL_TLSEXT_ERR_OK;
@@ -231,8 +242,16 @@ int openssl_configuration::choose_identity(SSL* ssl, int*, void* self) noexcept 
     auto found = names.find(name);
     if (const std::size_t dot = name.find('.'); found == names.end() && dot != std::string::npos && dot != 0)
         found = names.find(std::string_view{name}.substr(dot));
-    if (found != names.end() && found->second)
-        SSL_set_SSL_CTX(ssl, found->second->native_handle());
+    if (found == names.end() || !found->second)
+        return SSL_TLSEXT_ERR_OK;
+    // Brings along whom the other context trusts; but who vouches for a client is not the client's choice.
+    const bool is_shown = SSL_set_SSL_CTX(ssl, found->second->native_handle()) != nullptr &&
+                          SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(own.native_handle())) == 1;
+    STACK_OF(X509_NAME)* const believed =
+        is_shown ? SSL_dup_CA_list(SSL_CTX_get_client_CA_list(own.native_handle())) : nullptr;
+    if (!believed)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    SSL_set_client_CA_list(ssl, believed);
     return SSL_TLSEXT_ERR_OK;
 } catch (const std::bad_alloc&) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;

@@ -9,13 +9,25 @@
 namespace coir::detail {
 namespace {
 
+// What a step may receive without an end of it: twice 32 messages, each in a record of its own; and in a handshake, where
+// certificates may come in small pieces. OpenSSL by itself goes on for as long as the peer does, deaf to deadlines, and the
+// thread with it.
+constexpr unsigned most_messages = 64;
+constexpr unsigned most_messages_of_handshake = 256;
+
+// What waits to be sent is a batch of tls_stream, or the flight of a handshake (peers take certificates up to 100 KiB), and
+// answers to the peer's changes of keys, which it has perhaps no intention to read.
+constexpr std::size_t most_unsent = std::size_t{128} * 1024;
+
 class openssl_ticket final : public tls_ticket {
 public:
-    openssl_ticket(session_pointer session, std::string host) noexcept
-        : session(std::move(session)), host(std::move(host)) {}
+    openssl_ticket(session_pointer session, std::string host,
+                   const std::shared_ptr<const openssl_configuration>& of) noexcept
+        : session(std::move(session)), host(std::move(host)), configuration(of) {}
 
     const session_pointer session;
     const std::string host;
+    const std::weak_ptr<const openssl_configuration> configuration;
 };
 
 bool is_address(const std::string& host) noexcept {
@@ -37,14 +49,19 @@ openssl_engine::openssl_engine(std::shared_ptr<const openssl_configuration> conf
     if (!host_.empty()) {
         // What the certificate must be for; a name is also what the server is told.
         SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        const bool set = is_address(host_) ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host_.c_str()) == 1
-                                           : SSL_set1_host(ssl, host_.c_str()) == 1 &&
-                                                 SSL_set_tlsext_host_name(ssl, host_.c_str()) == 1;
+        // The interface in "fe80::1%eth0" is this machine's affair.
+        X509_VERIFY_PARAM* const wanted = SSL_get0_param(ssl);
+        const bool set = is_address(host_)
+                             ? X509_VERIFY_PARAM_set1_ip_asc(wanted, host_.substr(0, host_.find('%')).c_str()) == 1
+                             : X509_VERIFY_PARAM_set1_host(wanted, host_.data(), host_.size()) == 1 &&
+                                   SSL_set_tlsext_host_name(ssl, host_.c_str()) == 1;
         if (!set)
             throw_openssl_error("net::tls_stream: host " + host_);
     }
-    // A session stands for the certificates that were looked at when it began; it must not vouch for another host.
-    if (const auto* ticket = static_cast<const openssl_ticket*>(resumed); ticket && ticket->host == host_)
+    // A session stands for the certificates that were looked at when it began; it must not vouch for another host, nor to one
+    // who trusts others.
+    if (const auto* ticket = static_cast<const openssl_ticket*>(resumed);
+        ticket && ticket->host == host_ && ticket->configuration.lock() == configuration_)
         SSL_set_session(ssl, ticket->session.get());
 }
 
@@ -70,6 +87,8 @@ void openssl_engine::attach(tls_wire& wire) {
     BIO_set_data(bio, this);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl_.get(), bio, bio);
+    SSL_set_msg_callback(ssl_.get(), count_message);
+    SSL_set_msg_callback_arg(ssl_.get(), this);
 }
 
 tls_step openssl_engine::shake_hands() noexcept {
@@ -78,6 +97,7 @@ tls_step openssl_engine::shake_hands() noexcept {
     if (failure_)
         return tls_step::failed;
     const clean_error_queue around;
+    messages_ = 0;
     const tls_step step = step_of(SSL_do_handshake(ssl_.get()));
     if (step != tls_step::done)
         return step == tls_step::ended ? fail(net::tls_errc::truncated) : step;
@@ -92,6 +112,7 @@ tls_step openssl_engine::decrypt(std::span<std::byte> buffer, std::size_t& got) 
     if (failure_)
         return tls_step::failed;
     const clean_error_queue around;
+    messages_ = 0;
     return step_of(SSL_read_ex(ssl_.get(), buffer.data(), buffer.size(), &got));
 }
 
@@ -99,6 +120,7 @@ tls_step openssl_engine::encrypt(std::span<const std::byte> data, std::size_t& t
     if (failure_)
         return tls_step::failed;
     const clean_error_queue around;
+    messages_ = 0;
     writes_one_record_ = data.size() <= SSL3_RT_MAX_PLAIN_LENGTH;
     const tls_step step = step_of(SSL_write_ex(ssl_.get(), data.data(), data.size(), &taken));
     writes_one_record_ = false;
@@ -111,9 +133,11 @@ tls_step openssl_engine::end_writing() noexcept {
     if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0)
         return tls_step::done; // a second call of SSL_shutdown() would read
     const clean_error_queue around;
-    if (SSL_in_init(ssl_.get())) { // new keys that have not been sent yet: SSL_shutdown() would refuse
-        SSL_do_handshake(ssl_.get());
-        ERR_clear_error();
+    messages_ = 0;
+    if (SSL_in_init(ssl_.get())) { // new keys not sent yet, or a ticket half received: SSL_shutdown() would refuse
+        const tls_step step = step_of(SSL_do_handshake(ssl_.get()));
+        if (step != tls_step::done)
+            return step == tls_step::ended ? fail(net::tls_errc::truncated) : step;
     }
     const int result = SSL_shutdown(ssl_.get());
     return result >= 0 ? tls_step::done : step_of(result);
@@ -134,8 +158,8 @@ tls_step openssl_engine::step_of(int result) noexcept {
     // The first in the queue is the cause.
     const unsigned long code = ERR_peek_error();
     const bool is_of_ssl = ERR_GET_LIB(code) == ERR_LIB_SSL;
-    if (wire_error_ != 0)
-        return fail({wire_error_, std::generic_category()});
+    if (wire_error_)
+        return fail(wire_error_);
     if (is_of_ssl && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         return fail({static_cast<int>(SSL_get_verify_result(ssl_.get())), net::tls_category()});
     if (input_ended_ && (code == 0 || (is_of_ssl && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)))
@@ -157,7 +181,7 @@ std::shared_ptr<const tls_ticket> openssl_engine::ticket() const {
     session_pointer session{SSL_get1_session(ssl_.get())};
     if (!session || SSL_SESSION_is_resumable(session.get()) != 1)
         return nullptr;
-    return std::make_shared<openssl_ticket>(std::move(session), host_);
+    return std::make_shared<openssl_ticket>(std::move(session), host_, configuration_);
 }
 
 std::string openssl_engine::protocol() const {
@@ -207,9 +231,24 @@ BIO_METHOD* openssl_engine::wire_method() {
     return only;
 }
 
+// The header of each record, and each message of TLS itself; several of them fit into one record.
+void openssl_engine::count_message(int is_ours, int, int kind, const void*, std::size_t, SSL*, void* self) noexcept {
+    if (is_ours == 0 && (kind == SSL3_RT_HEADER || kind == SSL3_RT_HANDSHAKE))
+        ++static_cast<openssl_engine*>(self)->messages_;
+}
+
+// The step ends where it needs the wire again: all that was received before has then been seen.
+bool openssl_engine::is_flooded() const noexcept {
+    return messages_ > (has_shaken_hands_ ? most_messages : most_messages_of_handshake);
+}
+
 int openssl_engine::read_wire(BIO* bio, char* buffer, int size) noexcept {
     auto& self = *static_cast<openssl_engine*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
+    if (self.is_flooded()) {
+        self.wire_error_ = net::tls_errc::flooded;
+        return -1;
+    }
     const ssize_t received =
         self.wire_->receive(std::as_writable_bytes(std::span{buffer, static_cast<std::size_t>(size)}));
     if (received > 0)
@@ -219,7 +258,7 @@ int openssl_engine::read_wire(BIO* bio, char* buffer, int size) noexcept {
     else if (errno == EAGAIN)
         BIO_set_retry_read(bio);
     else
-        self.wire_error_ = errno;
+        self.wire_error_ = {errno, std::generic_category()};
     return -1;
 }
 
@@ -227,9 +266,12 @@ int openssl_engine::write_wire(BIO* bio, const char* data, int size) noexcept {
     auto& self = *static_cast<openssl_engine*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
     const auto bytes = std::as_bytes(std::span{data, static_cast<std::size_t>(size)});
-    if (self.writes_one_record_ ? self.wire_->send_or_store(bytes) : self.wire_->store(bytes))
+    if (self.is_flooded() || self.wire_->unsent() + bytes.size() > most_unsent)
+        self.wire_error_ = net::tls_errc::flooded;
+    else if (self.writes_one_record_ ? self.wire_->send_or_store(bytes) : self.wire_->store(bytes))
         return size;
-    self.wire_error_ = ENOMEM;
+    else
+        self.wire_error_ = std::make_error_code(std::errc::not_enough_memory);
     return -1;
 }
 

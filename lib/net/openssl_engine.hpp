@@ -45,15 +45,19 @@ private:
     void attach(tls_wire& wire);
     [[nodiscard]] tls_step step_of(int result) noexcept;
     tls_step fail(std::error_code why) noexcept;
+    [[nodiscard]] bool is_flooded() const noexcept;
 
     static BIO_METHOD* wire_method();
+    static void count_message(int is_ours, int version, int kind, const void* data, std::size_t size, SSL* ssl,
+                              void* self) noexcept;
     static int read_wire(BIO* bio, char* buffer, int size) noexcept;
     static int write_wire(BIO* bio, const char* data, int size) noexcept;
     static long control_wire(BIO* bio, int command, long number, void* pointer) noexcept;
 
     const std::shared_ptr<const openssl_configuration> configuration_; // the callbacks of the SSL_CTX point at it
     tls_wire* wire_ = nullptr;
-    int wire_error_ = 0; // errno
+    std::error_code wire_error_;
+    unsigned messages_ = 0; // received in this step: records, and messages of TLS itself
     bool input_ended_ = false;
     bool has_shaken_hands_ = false;
     bool writes_one_record_ = false; // during encrypt(): nothing follows that could leave in the same system call

@@ -21,7 +21,7 @@ struct ssl_ctx_st;
 /// error queue belongs to the thread (hazard D4).
 namespace coir::detail {
 
-/// A session of a client, and the host that it is of.
+/// A session of a client, and the host and configuration that it is of.
 class tls_ticket {
 public:
     tls_ticket() = default;
@@ -51,7 +51,7 @@ public:
     virtual tls_step decrypt(std::span<std::byte> buffer, std::size_t& got) noexcept = 0;
     /// Takes all that it is given when done. `data` is not empty. What fits one record may have left already.
     virtual tls_step encrypt(std::span<const std::byte> data, std::size_t& taken) noexcept = 0;
-    /// Says that there will be no more.
+    /// Says that there will be no more. This and encrypt() want input in the middle of a message of the peer's.
     virtual tls_step end_writing() noexcept = 0;
 
     /// Why a step failed: tls_category(), or the system's. Stays.

@@ -11,6 +11,8 @@ public:
     [[nodiscard]] std::string message(int code) const override {
         if (code == static_cast<int>(tls_errc::truncated))
             return "the connection ended without close_notify: truncated";
+        if (code == static_cast<int>(tls_errc::flooded))
+            return "the peer sends messages of TLS without end, but no data: flooded";
         return detail::describe_tls_error(code);
     }
 };

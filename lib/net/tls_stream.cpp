@@ -11,6 +11,7 @@
 #include <new>
 #include <stdexcept>
 #include <sys/socket.h>
+#include <utility>
 
 /// \file
 /// Waiting for TLS. A step of the engine computes, moves what the socket gives and takes at once, and returns; the waiting is
@@ -31,6 +32,8 @@ struct tls_connection {
     std::unique_ptr<tls_engine> engine;
     std::string host;
     bool has_ended_writing = false;
+    /// One waits in the place of a reader for what a reader may receive: see decrypting.
+    bool has_waiting_writer = false;
 };
 
 namespace {
@@ -125,7 +128,10 @@ public:
 
     bool attempt(int) noexcept override {
         on_.wire.look_again();
-        return take();
+        const bool is_done = take();
+        // Perhaps the rest of what a writer waits for was in it. Being done calls the next in this place.
+        gives_way_ = std::exchange(on_.has_waiting_writer, false);
+        return is_done || gives_way_;
     }
 
     // From what has been received already.
@@ -136,7 +142,9 @@ public:
         return step != tls_step::wants_input;
     }
 
-    [[nodiscard]] bool took_all() const noexcept override { return on_.wire.is_drained() && !on_.engine->has_input(); }
+    [[nodiscard]] bool took_all() const noexcept override {
+        return on_.wire.is_drained() && !on_.engine->has_input() && !gives_way_;
+    }
 
     tls_step step = tls_step::wants_input;
     std::size_t got = 0;
@@ -144,6 +152,7 @@ public:
 private:
     tls_connection& on_;
     std::span<std::byte> buffer_;
+    bool gives_way_ = false;
 };
 
 progress read_some(loop& here, tls_connection& on, std::span<std::byte> buffer, deadline until) noexcept {
@@ -158,8 +167,11 @@ progress read_some(loop& here, tls_connection& on, std::span<std::byte> buffer, 
     decrypting work{on, buffer};
     if (on.engine->has_input() && work.take())
         here.spend(switches_per_system_call);
-    else if (const int error = perform(here, on.transport.native_handle(), work, until).error)
-        return ended(error);
+    else
+        do {
+            if (const int error = perform(here, on.transport.native_handle(), work, until).error)
+                return ended(error);
+        } while (work.step == tls_step::wants_input);
     if (work.step == tls_step::failed)
         return failed(on);
     return {work.step == tls_step::done ? work.got : 0, {}, false};
@@ -204,6 +216,26 @@ progress read_pieces(loop& here, tls_connection& on, std::span<const io::mutable
     return {bytes, {}, false};
 }
 
+// A step of a writer. OpenSSL may be in the middle of a message that the peer began (a ticket, new keys), and writes nothing
+// before it has the rest. That is received in the place of a reader, where it does no harm.
+template <class Step> progress make_step(loop& here, tls_connection& on, deadline until, Step make) noexcept {
+    on.wire.look_away();
+    tls_step step = make();
+    if (step == tls_step::wants_input) {
+        attempts again{direction::read, [&] {
+                           on.wire.look_again();
+                           step = make();
+                           on.has_waiting_writer = step == tls_step::wants_input;
+                           errno = EAGAIN;
+                           return step != tls_step::wants_input;
+                       }};
+        on.has_waiting_writer = true;
+        if (const int error = perform(here, on.transport.native_handle(), again, until).error)
+            return ended(error);
+    }
+    return step == tls_step::done ? progress{} : failed(on);
+}
+
 // Encrypts and sends one batch at the most. Its bytes count as soon as they have been encrypted: from then on they will be sent
 // in their place, or none after them.
 progress write_batch(loop& here, tls_connection& on, std::span<const std::byte> data, deadline until) noexcept {
@@ -219,19 +251,9 @@ progress write_batch(loop& here, tls_connection& on, std::span<const std::byte> 
     if (!on.wire.reserve(data.size() + (data.size() / largest_record + 2) * record_overhead))
         return ended(ENOMEM);
     std::size_t taken = 0;
-    tls_step step = on.engine->encrypt(data, taken);
-    if (step == tls_step::wants_input) {
-        attempts again{direction::read, [&] {
-                           on.wire.look_again();
-                           step = on.engine->encrypt(data, taken);
-                           errno = EAGAIN;
-                           return step != tls_step::wants_input;
-                       }};
-        if (const int error = perform(here, on.transport.native_handle(), again, until).error)
-            return ended(error);
-    }
-    if (step != tls_step::done)
-        return failed(on);
+    const auto encrypt = [&] { return on.engine->encrypt(data, taken); };
+    if (const progress made = make_step(here, on, until, encrypt); made.error)
+        return made;
     progress sent = send_stored(here, on, until);
     sent.bytes = taken;
     return sent;
@@ -298,8 +320,10 @@ progress end_writing(loop& here, tls_connection& on, deadline until) noexcept {
         return ended(EBADF);
     if (on.engine->failure())
         return failed(on);
-    if (on.engine->has_shaken_hands() && on.engine->end_writing() != tls_step::done)
-        return failed(on);
+    const auto say_so = [&] { return on.engine->end_writing(); };
+    if (on.engine->has_shaken_hands())
+        if (const progress said = make_step(here, on, until, say_so); said.error)
+            return said;
     on.has_ended_writing = true;
     if (const progress sent = send_stored(here, on, until); sent.error)
         return sent;
@@ -310,13 +334,13 @@ progress end_writing(loop& here, tls_connection& on, deadline until) noexcept {
 
 // The last word, as far as the socket takes it.
 void part(tls_connection& on) noexcept {
+    on.wire.look_again();
     if (!on.has_ended_writing && on.engine->end_writing() == tls_step::done)
         send_what_goes(on);
     // Closing a socket with something unread in it resets the connection, which may overtake what has just been sent. With
     // TLS 1.3 a client that only writes would always do so: nobody reads the server's tickets.
     std::array<std::byte, 256> unread;
     std::size_t got = 0;
-    on.wire.look_again();
     for (int i = 0; i < 16 && on.engine->decrypt(unread, got) == tls_step::done; ++i) {}
 }
 
@@ -330,6 +354,27 @@ std::string whom(const tls_connection& on) {
         result += on.host.empty() ? "a peer that has no endpoint" : on.host; // gone, or not of the internet
     }
     return result;
+}
+
+// Refuses what OpenSSL would take for less than a whole name: nothing at all, for which it checks nothing; ".example.org",
+// which is every host in there; and what goes on behind a NUL.
+void check_host(std::string_view host, bool to_verify) {
+    std::string_view name = host;
+    if (name.ends_with('.'))
+        name.remove_suffix(1);
+    const char* wrong = nullptr;
+    if (name.find('\0') != std::string_view::npos)
+        wrong = "a NUL in the host";
+    else if (to_verify && name.empty())
+        wrong = "no host to verify";
+    else if (to_verify && name.starts_with('.'))
+        wrong = "a host begins with a name, not with a dot";
+    if (!wrong)
+        return;
+    std::string shown;
+    for (const char c : host)
+        shown += c == '\0' ? std::string{"\\0"} : std::string(1, c);
+    throw std::invalid_argument(std::string{"net::tls_stream: "} + wrong + ": \"" + shown + '"');
 }
 
 // The two forms of every call. Each keeps the connection while it is under way.
@@ -363,8 +408,7 @@ tls_stream::tls_stream(const tls_context& context, tcp_stream transport, std::st
                        const tls_session& resumed) {
     if (context.is_server())
         throw std::invalid_argument("net::tls_stream: the context of a server, for a client");
-    if (host.empty() && context.configuration()->verifies())
-        throw std::invalid_argument("net::tls_stream: no host to verify");
+    detail::check_host(host, context.configuration()->verifies());
     auto made = std::make_shared<tls_connection>(std::move(transport));
     made->host = host;
     made->engine = context.configuration()->make_client(made->wire, host, resumed.ticket().get());

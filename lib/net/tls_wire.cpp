@@ -19,7 +19,7 @@ ssize_t tls_wire::receive(std::span<std::byte> buffer) noexcept {
         received = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
     while (received == -1 && errno == EINTR);
     // A stream that gives less than it was asked for has no more. Its end, or an error, comes with the next event.
-    drained_ = received > 0 && static_cast<std::size_t>(received) < buffer.size();
+    drained_ = received > 0 ? static_cast<std::size_t>(received) < buffer.size() : received == -1 && errno == EAGAIN;
     return received;
 }
 

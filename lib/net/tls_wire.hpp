@@ -20,6 +20,8 @@ public:
 
     /// The socket may have become readable.
     void look_again() noexcept { drained_ = false; }
+    /// Nothing is received until then: it is for whom waits for it.
+    void look_away() noexcept { drained_ = true; }
     /// The last receive() took all there was.
     [[nodiscard]] bool is_drained() const noexcept { return drained_; }
     /// Bytes; 0 at the end; -1 and errno.
@@ -32,6 +34,7 @@ public:
     [[nodiscard]] bool send_or_store(std::span<const std::byte> bytes) noexcept;
 
     [[nodiscard]] bool has_unsent() const noexcept { return begin_ != end_; }
+    [[nodiscard]] std::size_t unsent() const noexcept { return end_ - begin_; }
     /// Sends what is stored. False, and errno, when the socket does not take it all. No SIGPIPE (hazard D9).
     bool send_stored() noexcept;
     /// It will never be sent.

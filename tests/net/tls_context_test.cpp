@@ -112,6 +112,29 @@ TEST_F(tls_contexts, complaints_name_the_file) {
     EXPECT_THROW(tls_context::client(trusting), std::system_error);
 }
 
+// One that is broken is not as if it were not there.
+TEST_F(tls_contexts, broken_certificates_among_good_ones) {
+    const tls_identity made = trusted_authority().issue();
+    const std::string good = trusted_authority().pem();
+    std::string scrambled = good;
+    scrambled.replace(scrambled.find('\n') + 20, 4, "!?!?");
+    const std::string cut = good.substr(0, good.size() / 2) + '\n';
+    for (const std::string& broken : {scrambled, cut}) {
+        for (const std::string& after : {std::string{}, good}) {
+            tls_identity own = made;
+            own.certificate_pem += broken + after;
+            std::error_code code;
+            EXPECT_NE(complaint(own, code).find("the certificate chain given as text"), std::string::npos) << broken;
+            net::tls_client_options trusting;
+            trusting.trust.pem = good + broken + after;
+            EXPECT_THROW(tls_context::client(trusting), std::system_error) << broken;
+        }
+    }
+    net::tls_client_options trusting;
+    trusting.trust.pem = "# ours\n" + good + "\n# and theirs\n" + authority{"another"}.pem() + "the end\n";
+    EXPECT_NO_THROW(tls_context::client(trusting)) << "remarks are no harm";
+}
+
 TEST_F(tls_contexts, identity_by_name) {
     const auto identity = [](const char* name) {
         return trusted_authority().issue({.name = name, .hosts = std::string{"DNS:"} + name});

@@ -1,6 +1,8 @@
 #include "net/tls_pair.hpp"
 
 #include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <utility>
 
 namespace coir::test {
 namespace {
@@ -163,6 +165,176 @@ TEST_F(tls_faults, a_forged_record) {
         // The peer has been told.
         pair.server.read_some(buffer, error, 5s);
         EXPECT_NE(error.message().find("alert bad record mac"), std::string::npos) << error.message();
+    });
+}
+
+// A server made of OpenSSL alone, whose ticket comes in two records, so that it can be sent by halves.
+class halting_server {
+public:
+    explicit halting_server(int socket) : socket_(socket) {
+        SSL_CTX* const made = context_.native_handle();
+        SSL_CTX_set_session_ticket_cb(made, fill_ticket, use_no_ticket, nullptr);
+        SSL_CTX_set_max_send_fragment(made, 512);
+        SSL_CTX_set_num_tickets(made, 1);
+        tls_.reset(SSL_new(made));
+        SSL_set_bio(tls_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_set_accept_state(tls_.get());
+    }
+
+    // All but the ticket has been sent.
+    [[nodiscard]] bool step() {
+        receive();
+        SSL_do_handshake(tls_.get());
+        ERR_clear_error();
+        if (SSL_is_init_finished(tls_.get())) {
+            ticket_ = take_output();
+            return true;
+        }
+        send(take_output());
+        return false;
+    }
+    void send_first_record() {
+        const std::size_t size =
+            5 + static_cast<unsigned char>(ticket_[3]) * 256U + static_cast<unsigned char>(ticket_[4]);
+        ASSERT_LT(size, ticket_.size());
+        send(ticket_.substr(0, size));
+        ticket_.erase(0, size);
+    }
+    void send_rest_and(std::string_view text) {
+        if (!text.empty()) {
+            ASSERT_EQ(SSL_write(tls_.get(), text.data(), static_cast<int>(text.size())), static_cast<int>(text.size()));
+        }
+        send(std::exchange(ticket_, {}) + take_output());
+    }
+    // What the client has written, and "." when it has said that this was all.
+    [[nodiscard]] std::string received() {
+        receive();
+        std::array<char, 100> text{};
+        const int size = SSL_read(tls_.get(), text.data(), static_cast<int>(text.size()));
+        const bool is_end = SSL_get_error(tls_.get(), size) == SSL_ERROR_ZERO_RETURN;
+        ERR_clear_error();
+        return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : is_end ? "." : "";
+    }
+
+private:
+    struct free_it {
+        void operator()(SSL* object) const { SSL_free(object); }
+    };
+
+    static int fill_ticket(SSL* tls, void*) {
+        static const std::string much(1'500, 'x');
+        return SSL_SESSION_set1_ticket_appdata(SSL_get_session(tls), much.data(), much.size());
+    }
+    static SSL_TICKET_RETURN use_no_ticket(SSL*, SSL_SESSION*, const unsigned char*, std::size_t, SSL_TICKET_STATUS,
+                                           void*) {
+        return SSL_TICKET_RETURN_IGNORE;
+    }
+    void receive() {
+        std::array<char, 10'000> bytes{};
+        for (ssize_t n = 0; (n = ::recv(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT)) > 0;)
+            BIO_write(SSL_get_rbio(tls_.get()), bytes.data(), static_cast<int>(n));
+    }
+    std::string take_output() {
+        char* data = nullptr;
+        const long size = BIO_get_mem_data(SSL_get_wbio(tls_.get()), &data);
+        std::string taken(data, static_cast<std::size_t>(size));
+        BIO_reset(SSL_get_wbio(tls_.get()));
+        return taken;
+    }
+    void send(const std::string& bytes) const {
+        ASSERT_EQ(::send(socket_, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    }
+
+    const int socket_;
+    const net::tls_context context_ = good_server();
+    std::unique_ptr<SSL, free_it> tls_;
+    std::string ticket_;
+};
+
+// While half a ticket has been received nothing can be written. A writer that fetches the other half must not leave a reader
+// waiting that it was for, nor the reader the writer.
+TEST_F(tls_faults, half_a_ticket) {
+    for (const std::string data : {"hello", ""})
+        for (const bool shuts_down : {false, true})
+            for (const bool writer_waits : {false, true})
+                coir::run([&] {
+                    SCOPED_TRACE(data + (shuts_down ? " shuts down" : "") + (writer_waits ? " waits" : ""));
+                    ends sockets = make_sockets();
+                    halting_server server{sockets.write.get()};
+                    tls_stream client{trusting_client(), io::descriptor{sockets.read.take()}, "localhost"};
+                    auto shaking = spawn([&] { client.handshake(20s); });
+                    for (int i = 0; i < 10'000 && !server.step(); ++i)
+                        this_fiber::yield();
+                    shaking.join();
+                    std::array<std::byte, 5> buffer{};
+                    server.send_first_record();
+                    EXPECT_EQ(error_of([&](auto& error) { client.read_some(buffer, error, 1ms); }),
+                              std::errc::timed_out);
+                    std::error_code result;
+                    const auto start = std::chrono::steady_clock::now();
+                    auto reader =
+                        spawn([&] { return client.read_some(buffer, result, data.empty() ? 200ms : 10000ms); });
+                    this_fiber::yield();
+                    auto writer = spawn([&] {
+                        if (shuts_down)
+                            client.shutdown_write(5s);
+                        else
+                            client.write_all(bytes_of("x"), 5s);
+                    });
+                    if (writer_waits)
+                        this_fiber::yield();
+                    server.send_rest_and(data); // the writer runs before the loop looks at the socket
+                    writer.join();
+                    EXPECT_EQ(server.received(), shuts_down ? "." : "x");
+                    EXPECT_EQ(reader.join(), data.size());
+                    EXPECT_EQ(static_cast<bool>(result), data.empty()) << result.message();
+                    EXPECT_LT(std::chrono::steady_clock::now() - start, 4s) << "what is there is read after a deadline";
+                });
+}
+
+// New keys, and the wish for the other's, `count` times and with nothing in between.
+void change_keys(tls_stream& side, int count) {
+    for (int i = 0; i < count; ++i) {
+        ASSERT_EQ(SSL_key_update(side.native_tls(), SSL_KEY_UPDATE_REQUESTED), 1);
+        ASSERT_EQ(SSL_do_handshake(side.native_tls()), 1);
+    }
+    std::error_code ignored;
+    side.write_all({}, ignored, deadline::passed());
+}
+
+// A step would otherwise last as long as the peer goes on, and no fiber of the thread would run.
+TEST_F(tls_faults, a_peer_that_only_changes_keys) {
+    coir::run([] {
+        tls_pair pair = secure_pair();
+        std::array<std::byte, 8> buffer{};
+        change_keys(pair.client, 20);
+        pair.client.write_all(bytes_of("fine"), 5s);
+        EXPECT_EQ(pair.server.read_some(buffer, 5s), 4U) << "some are no harm";
+        change_keys(pair.client, 1000);
+        EXPECT_EQ(thrown_by([&] { pair.server.read_some(buffer, 5s); }), tls_errc::flooded);
+        EXPECT_EQ(thrown_by([&] { pair.server.write_all(buffer, 5s); }), tls_errc::flooded) << "and remains so";
+        EXPECT_NE(std::error_code{tls_errc::flooded}.message().find("flooded"), std::string::npos);
+    });
+}
+
+// The answers must not pile up without end.
+TEST_F(tls_faults, a_peer_that_asks_for_new_keys_and_reads_none) {
+    coir::run([] {
+        tls_pair pair = secure_pair();
+        make_narrow(pair.server.native_handle());
+        const std::vector<std::byte> much(64 * 1024);
+        std::array<std::byte, 8> buffer{};
+        std::error_code error;
+        while (!error) // until the sockets are full
+            pair.server.write_some(much, error, deadline::passed());
+        ASSERT_EQ(error, std::errc::timed_out);
+        int asked = 0;
+        for (; error == std::errc::timed_out && asked < 10'000; asked += 25) {
+            change_keys(pair.client, 25);
+            pair.server.read_some(buffer, error, deadline::passed());
+        }
+        EXPECT_EQ(error, tls_errc::flooded) << error.message();
+        EXPECT_GT(asked, 1'000);
     });
 }
 

@@ -135,10 +135,11 @@ TEST_F(tls_programs, our_client_against_s_server) {
             const std::size_t start = said.find("ACCEPT");
             while (said.find('\n', start) == std::string::npos && server.read_more()) {}
             const auto port = static_cast<std::uint16_t>(std::stoul(said.substr(said.find(':', start) + 1)));
+            const net::tls_context context = trusting_client({"http/1.1"});
             net::tls_session session;
             for (const bool reused : {false, true}) {
-                tls_stream client{trusting_client({"http/1.1"}), net::tcp_stream{net::endpoint{"127.0.0.1", port}, 20s},
-                                  "localhost", session};
+                tls_stream client{context, net::tcp_stream{net::endpoint{"127.0.0.1", port}, 20s}, "localhost",
+                                  session};
                 client.handshake(20s);
                 EXPECT_EQ(client.session_reused(), reused) << version;
                 EXPECT_EQ(client.protocol(), "http/1.1");

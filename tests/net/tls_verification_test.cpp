@@ -1,5 +1,7 @@
 #include "net/tls_pair.hpp"
 
+#include <openssl/ssl.h>
+
 namespace coir::test {
 namespace {
 
@@ -29,6 +31,8 @@ TEST_F(tls_verification, the_right_host_is_accepted) {
     EXPECT_FALSE(verdict(certificate_text{}, "127.0.0.1"));
     EXPECT_FALSE(verdict({.hosts = "DNS:*.example.org"}, "www.example.org"));
     EXPECT_FALSE(verdict({.hosts = "IP:::1"}, "::1"));
+    EXPECT_FALSE(verdict({.hosts = "IP:fe80::1"}, "fe80::1%1")) << "the interface is no part of the address";
+    EXPECT_EQ(verdict({.hosts = "IP:fe80::2"}, "fe80::1%1"), tls_errc::ip_address_mismatch);
 }
 
 TEST_F(tls_verification, another_host_is_refused) {
@@ -100,6 +104,28 @@ TEST_F(tls_verification, a_resumed_session_vouches_for_nothing_more) {
     });
 }
 
+// Nor one of a context that trusts others.
+TEST_F(tls_verification, a_session_is_of_its_context) {
+    coir::run([] {
+        const tls_context client = trusting_client();
+        const tls_context server = good_server();
+        tls_pair first = connect_tls(client, server);
+        ASSERT_FALSE(shake_hands(first).client);
+        first.server.write_all(bytes_of("x"), 5s);
+        std::array<std::byte, 1> byte{};
+        first.client.read_all(byte, 5s);
+        net::tls_client_options others;
+        others.trust.pem = authority{"another authority"}.pem();
+        tls_pair second = connect_tls(tls_context::client(others), server, "localhost", first.client.session());
+        EXPECT_EQ(shake_hands(second).client, tls_errc::certificate_issuer_unknown);
+        EXPECT_FALSE(second.client.session_reused());
+        const tls_context copy = client; // NOLINT(performance-unnecessary-copy-initialization): that is the point
+        tls_pair third = connect_tls(copy, server, "localhost", first.client.session());
+        EXPECT_FALSE(shake_hands(third).client);
+        EXPECT_TRUE(third.client.session_reused());
+    });
+}
+
 tls_context server_asking(net::client_certificate clients) {
     net::tls_server_options options;
     options.identity = trusted_authority().issue();
@@ -148,9 +174,65 @@ TEST_F(tls_verification, client_certificates) {
     });
 }
 
+// OpenSSL checks no host, or any of many, or the beginning only.
+TEST_F(tls_verification, a_host_is_a_whole_name) {
+    using namespace std::string_literals;
+    const net::tls_context client = trusting_client();
+    const net::tls_context server = server_of(trusted_authority().issue({.hosts = "DNS:www.evil.example"}));
+    const auto careless = tls_context::client({.trust = {}, .identity = {}, .protocols = {}, .verify = false});
+    coir::run([&] {
+        for (const std::string& host : {""s, "."s, ".."s, ".example"s, ".evil.example."s, "\0bank.example"s, "\0"s,
+                                        "www.evil.example\0.bank.example"s, "www.evil.example\0"s})
+            EXPECT_THROW(connect_tls(client, server, host), std::invalid_argument) << host;
+        try {
+            connect_tls(client, server, "www.evil.example\0.bank.example"s);
+        } catch (const std::invalid_argument& wrong) {
+            EXPECT_STREQ(wrong.what(), "net::tls_stream: a NUL in the host: \"www.evil.example\\0.bank.example\"");
+        }
+        EXPECT_THROW(connect_tls(careless, server, "a\0"s), std::invalid_argument);
+        tls_pair unchecked = connect_tls(careless, server, ".");
+        EXPECT_FALSE(shake_hands(unchecked).client);
+        EXPECT_EQ(unchecked.server.server_name(), "");
+    });
+}
+
+// What is trusted is that of the context that accepts, whatever host the client asks for.
+TEST_F(tls_verification, the_name_asked_for_does_not_choose_who_vouches) {
+    using net::client_certificate;
+    const authority theirs{"another authority"};
+    net::tls_server_options asked;
+    asked.identity = trusted_authority().issue({.hosts = "DNS:other.example"});
+    asked.clients = client_certificate::request;
+    asked.trust.pem = theirs.pem();
+    tls_context server = server_asking(client_certificate::require);
+    server.add_name("other.example", tls_context::server(asked));
+    tls_context careless = good_server();
+    careless.add_name("other.example", tls_context::server(asked));
+    const tls_context known = client_with(trusted_authority().issue({.name = "alice"}));
+    const tls_context stranger = client_with(theirs.issue({.name = "mallory"}));
+    coir::run([&] {
+        for (const char* host : {"localhost", "other.example"}) {
+            tls_pair good = connect_tls(known, server, host);
+            EXPECT_FALSE(shake_hands(good).server) << host;
+            const STACK_OF(X509_NAME)* told = SSL_get_client_CA_list(good.client.native_tls());
+            ASSERT_EQ(sk_X509_NAME_num(told), 1) << host;
+            std::array<char, 100> name{};
+            X509_NAME_oneline(sk_X509_NAME_value(told, 0), name.data(), name.size());
+            EXPECT_STREQ(name.data(), "/CN=test authority") << host;
+
+            tls_pair bad = connect_tls(stranger, server, host);
+            EXPECT_EQ(shake_hands(bad).server, tls_errc::certificate_issuer_unknown) << host;
+            tls_pair none = connect_tls(trusting_client(), server, host);
+            EXPECT_TRUE(shake_hands(none).server) << host;
+            tls_pair unasked = connect_tls(stranger, careless, host);
+            EXPECT_FALSE(shake_hands(unasked).server) << host;
+            EXPECT_EQ(unasked.server.peer_certificate(), "") << host;
+        }
+    });
+}
+
 TEST_F(tls_verification, misuse) {
     coir::run([] {
-        EXPECT_THROW(connect_tls(trusting_client(), good_server(), ""), std::invalid_argument) << "no host";
         EXPECT_THROW(connect_tls(good_server(), good_server()), std::invalid_argument);
         EXPECT_THROW(connect_tls(trusting_client(), trusting_client()), std::invalid_argument);
     });
