@@ -34,8 +34,8 @@
 /// leaves: then each has to be woken as the next in charge, its cancellation is everybody's business, and what they wait for
 /// changes with every socket. Or a fiber of the channel's own, drive(), which exists from the first open question to the last: two
 /// switches more, beside a network's round trip. That is what is done here. It is not cancelled when the loop winds down: those who
-/// wait are, and when the last of them leaves, the channel is closed and drive() ends. So it never outlives its users by
-/// more than its turn, and never keeps coir::run() from returning.
+/// wait are, and when the last of them has left or has its answer, the channel is closed and drive() ends. So it never outlives
+/// its users by more than its turn, and never keeps coir::run() from returning.
 ///
 /// c-ares opens and closes sockets as it likes: several servers, UDP, and TCP for long answers. They are in an epoll of
 /// the channel's own, and drive() waits for that one descriptor, as anybody waits for one. The loop itself never watches them: so
@@ -276,6 +276,7 @@ void query_channel::drive() noexcept {
             fail(error);
         else
             look_at_sockets();
+        close_if_unwanted(); // the last that somebody waited for may have been answered, which closes nothing
     }
     is_driven_ = false;
     if (is_closed())

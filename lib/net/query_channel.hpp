@@ -38,14 +38,17 @@ public:
     /// spawn() throws; then it has not been put.
     void ask(lookup& asked);
 
-    /// Somebody waits for an answer from here, or does not any more. When nobody does, the channel is closed.
+    /// Somebody waits for an answer from here, or has given up waiting for it.
     void enter() noexcept { ++awaited_; }
     void leave() noexcept {
-        if (--awaited_ == 0)
+        --awaited_;
+        close_if_unwanted();
+    }
+    /// Closes it when there are open questions and nobody waits for any of them. Not to be called by what c-ares calls.
+    void close_if_unwanted() noexcept {
+        if (awaited_ == 0 && open_ > 0)
             close();
     }
-    /// One that is waited for has been answered.
-    void answered() noexcept { --awaited_; }
 
     /// Gives up all questions, and the sockets. Tells resolver_state::idle().
     void close() noexcept;
@@ -85,7 +88,7 @@ private:
     const std::chrono::milliseconds longest_wait_;
     const std::shared_ptr<const answer> without_memory_;
     std::size_t open_ = 0;
-    std::size_t awaited_ = 0; // of those: some fiber waits for it
+    std::size_t awaited_ = 0; // of those: some fiber waits for it. Unless c-ares is at work: 0 only if open_ is
     bool is_retired_ = false;
     bool is_driven_ = false;         // drive() has been spawned and has not ended
     std::error_code closing_{};      // what becomes of the questions that are open when it is closed

@@ -72,14 +72,14 @@ resolver_state::resolver_state(net::resolver_options options)
     : options_(std::move(options)), cache_(options_.cached_answers) {}
 
 resolver_state::~resolver_state() {
-    if (!lookups_.empty()) {
-        if (home_ == loop::current() && process_ == ::getpid()) {
-            report("a net::resolver is destroyed while a fiber waits in it for an answer about " +
-                   lookups_.begin()->first.name);
+    const bool is_home = home_ == loop::current() && process_ == ::getpid();
+    if (!lookups_.empty() && !is_home)
+        abandon();
+    for (const auto& [asked, open] : lookups_)
+        if (open->waiters > 0) {
+            report("a net::resolver is destroyed while a fiber waits in it for an answer about " + asked.name);
             std::abort();
         }
-        abandon();
-    }
     while (!channels_.empty())
         channels_.back()->close();
 }
@@ -154,8 +154,10 @@ std::shared_ptr<query_channel> resolver_state::obtain_channel() {
 }
 
 resolver_state::result resolver_state::await(loop& here, lookup& open, deadline until) {
-    if (open.found)
+    if (open.found) {
+        open.through->close_if_unwanted(); // asking may have ended other questions
         return {open.found, wake_reason::notified};
+    }
     if (open.waiters++ == 0)
         open.through->enter();
     wait_record record{wait_kind::lookup, &open};
