@@ -226,10 +226,14 @@ bool query_channel::remember(int number) noexcept {
     }
 }
 
-void query_channel::ask(lookup& asked) {
+void query_channel::ask(lookup& asked, loop_time now) {
     begin();
     asked.through = shared_from_this();
-    ++open_;
+    if (open_++ == 0) { // c-ares has closed its sockets
+        from_this_port_ = 0;
+        port_since_ = now;
+    }
+    ++from_this_port_;
     if (asked.asked.wanted ==
         question::kind::name_of_address) { // ares_gethostbyaddr() calls every failure ARES_ENOTFOUND
         constexpr int internet = 1;

@@ -43,8 +43,10 @@ std::string name_in_dns(const net::endpoint& address) {
 
 constexpr loop_time between_looks_at_files = std::chrono::nanoseconds{1s}.count();
 
-// So many sockets at most; beyond that channels get more than the usual number of questions.
+// So many at most; beyond that channels get more than the usual number of questions.
 constexpr std::size_t most_channels = 64;
+// With those whose port has been in use for long enough, and whose last questions find no answer; beyond that, they are used.
+constexpr std::size_t most_channels_with_retired = 256;
 
 std::shared_ptr<const answer> answer_of(std::vector<net::endpoint> addresses) {
     put_in_order(addresses);
@@ -120,16 +122,16 @@ resolver_state::result resolver_state::ask(loop& here, const question& asked, de
     if (const auto known = lookups_.find(asked); known != lookups_.end())
         open = known->second;
     else
-        open = begin(asked);
+        open = begin(asked, now(here));
     return await(here, *open, until);
 }
 
-std::shared_ptr<lookup> resolver_state::begin(const question& asked) {
+std::shared_ptr<lookup> resolver_state::begin(const question& asked, loop_time now) {
     const auto made = std::make_shared<lookup>(asked);
-    const std::shared_ptr<query_channel> channel = obtain_channel();
+    const std::shared_ptr<query_channel> channel = obtain_channel(now);
     lookups_.emplace(asked, made);
     try {
-        channel->ask(*made);
+        channel->ask(*made, now);
     } catch (...) {
         lookups_.erase(asked);
         throw;
@@ -138,11 +140,18 @@ std::shared_ptr<lookup> resolver_state::begin(const question& asked) {
 }
 
 // The first that is not busy; a new one; or the one that is least busy.
-std::shared_ptr<query_channel> resolver_state::obtain_channel() {
-    for (const auto& each : channels_)
-        if (!each->is_retired() && each->open() < query_channel::usual_questions)
+std::shared_ptr<query_channel> resolver_state::obtain_channel(loop_time now) {
+    std::size_t busy = 0;
+    for (const auto& each : channels_) {
+        if (each->is_worn_out(now))
+            each->retire();
+        if (each->is_retired())
+            continue;
+        if (each->open() < query_channel::usual_questions)
             return each;
-    if (channels_.size() < most_channels)
+        ++busy;
+    }
+    if (busy < most_channels && channels_.size() < most_channels_with_retired)
         return channels_.emplace_back(std::make_shared<query_channel>(*this, options_));
     const auto least = std::min_element(channels_.begin(), channels_.end(), [](const auto& a, const auto& b) {
         return std::pair{a->is_retired(), a->open()} < std::pair{b->is_retired(), b->open()};
@@ -205,8 +214,9 @@ void resolver_state::idle(query_channel& channel) noexcept {
     if (place == channels_.end())
         return;
     if (channel.is_closed())
-        channels_.erase(place);
-    else if (channel.is_retired() || channels_.size() > 1)
+        return static_cast<void>(channels_.erase(place));
+    const auto is_kept = [](const auto& each) { return !each->is_retired(); };
+    if (channel.is_retired() || std::count_if(channels_.begin(), channels_.end(), is_kept) > 1)
         channel.close(); // which comes here again
 }
 
