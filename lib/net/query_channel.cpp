@@ -249,6 +249,24 @@ void query_channel::ask(lookup& asked, loop_time now) {
     ares_getaddrinfo(channel_, asked.asked.name.c_str(), nullptr, &hints, on_addresses, &asked);
 }
 
+// The function of the fiber that drives a channel. If there is no stack to begin on, which spawn() cannot always know, it is
+// destroyed without having been called: then those who wait are told.
+class query_channel::driver {
+public:
+    explicit driver(std::shared_ptr<query_channel> which) noexcept : channel_(std::move(which)) {}
+    driver(driver&&) noexcept = default;
+    driver(const driver&) = delete;
+    driver& operator=(const driver&) = delete;
+    ~driver() {
+        if (channel_ && std::exchange(channel_->is_driven_, false)) // else spawn() has thrown
+            channel_->fail(std::make_error_code(std::errc::not_enough_memory));
+    }
+    void operator()() noexcept { std::exchange(channel_, nullptr)->drive(); }
+
+private:
+    std::shared_ptr<query_channel> channel_;
+};
+
 // What there is only while questions are open.
 void query_channel::begin() {
     if (is_driven_)
@@ -259,7 +277,7 @@ void query_channel::begin() {
             throw std::system_error(errno, std::generic_category(), "net::resolver: epoll");
         ready_ = io::descriptor{made};
     }
-    spawn(fiber_options{.name = "resolver"}, [self = shared_from_this()] { self->drive(); }).detach();
+    spawn(fiber_options{.name = "resolver"}, driver{shared_from_this()}).detach();
     is_driven_ = true;
 }
 

@@ -81,6 +81,7 @@ private:
     static void on_addresses(void* asked, int status, int timeouts, ares_addrinfo* found) noexcept;
     static void on_name(void* asked, int status, int timeouts, unsigned char* packet, int size) noexcept;
     struct sockets;
+    class driver;
 
     void begin();
     [[nodiscard]] bool remember(int number) noexcept;
@@ -98,7 +99,7 @@ private:
     const std::chrono::milliseconds longest_wait_;
     const std::shared_ptr<const answer> without_memory_;
     std::size_t open_ = 0;
-    std::size_t awaited_ = 0; // of those: some fiber waits for it. Unless c-ares is at work: 0 only if open_ is
+    std::size_t awaited_ = 0;        // of those: some fiber waits for it. Unless c-ares is at work: 0 only if open_ is
     std::size_t from_this_port_ = 0; // questions, since the last time that none was open
     loop_time port_since_ = 0;
     bool is_retired_ = false;

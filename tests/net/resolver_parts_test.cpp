@@ -1,8 +1,11 @@
+#include "child_process.hpp"
 #include "net/address_order.hpp"
 #include "net/answer_cache.hpp"
 #include "net/dns_server.hpp"
 #include "net/hosts_file.hpp"
 #include "net/resolver_state.hpp"
+#include "refused_guards.hpp"
+#include "stack/guard.hpp"
 
 #include <coir/coir.hpp>
 
@@ -305,6 +308,48 @@ TEST(resolver_channels, leave_their_port_in_time) {
         EXPECT_EQ(state.channel_count(), 1U);
         EXPECT_EQ(port_for("again"), third);
     });
+}
+
+// Where guards are installed when a fiber begins, that may fail: then the fiber never runs, and who waits is told. Otherwise this
+// would be a deadlock.
+TEST(resolver_channels, end_when_nobody_can_drive_them) {
+    const auto end = in_child([] {
+        if (available_guard() == guard_kind::protection)
+            return true;
+        return coir::run([] {
+            net::resolver_options options;
+            options.servers = {endpoint{"127.0.0.1", 1}};
+            options.search.emplace();
+            options.configuration = options.hosts_file = "/nonexistent";
+            net::resolver from{options};
+            refuse_guards();
+            std::error_code error;
+            bool is_told = true;
+            for (int i = 0; i < 2; ++i) {
+                static_cast<void>(from.resolve("n1.test", 1, error));
+                is_told = is_told && error == std::errc::not_enough_memory && from.open_queries() == 0;
+            }
+            return is_told;
+        });
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+}
+
+TEST(connection_race, ends_when_nobody_can_connect) {
+    const auto end = in_child([] {
+        if (available_guard() == guard_kind::protection)
+            return true;
+        return coir::run([] {
+            net::resolver from;
+            refuse_guards();
+            std::error_code error;
+            static_cast<void>(net::connect("n1.test", 1, error, {.names = &from}));
+            const bool is_told = error == std::errc::not_enough_memory;
+            static_cast<void>(net::connect(std::vector<endpoint>{{"127.0.0.1", 1}, {"127.0.0.1", 2}}, error));
+            return is_told && error == std::errc::not_enough_memory && from.open_queries() == 0;
+        });
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
 }
 
 } // namespace
