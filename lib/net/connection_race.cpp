@@ -1,16 +1,38 @@
 #include "net/connection_race.hpp"
 
+#include "sched/shared_wait.hpp"
+
 #include <algorithm>
 #include <utility>
 
 namespace coir::detail {
+namespace {
+
+// Why a fiber has ended without having begun. Joins it.
+std::error_code failure_of(fiber<void>& which) noexcept {
+    try {
+        which.join();
+    } catch (const std::system_error& failure) {
+        return failure.code();
+    } catch (const std::exception&) { // as below
+    }
+    return std::make_error_code(std::errc::not_enough_memory);
+}
+
+} // namespace
 
 connection_race::~connection_race() {
     // All first, so that they end side by side.
+    for_each_worker([](worker& each) { each.handle.cancel(); });
+}
+
+template <class Function> void connection_race::for_each_worker(Function function) {
     for (attempt& each : attempts_)
-        each.worker.cancel();
+        if (each.work)
+            function(*each.work);
     for (search& each : searches_)
-        each.worker.cancel();
+        if (each.work)
+            function(*each.work);
 }
 
 void connection_race::add(std::span<const net::endpoint> addresses) {
@@ -35,20 +57,21 @@ void connection_race::look_up(resolver_state& names, const question& asked, std:
 
 void connection_race::spawn_search(resolver_state& names, question asked, std::uint16_t port) {
     search& made = searches_.emplace_back();
-    made.worker = spawn(fiber_options{.name = "net::connect"}, [this, &names, &made, asked = std::move(asked), port] {
-        std::error_code error;
-        try {
-            const resolver_state::result result = names.look_up(here_, asked, deadline::never());
-            error = result.found ? result.found->error : std::make_error_code(std::errc::operation_canceled);
-            if (result.found && !error)
-                add(with_port(result.found->addresses, port));
-        } catch (const std::system_error& failure) {
-            error = failure.code();
-        } catch (const std::bad_alloc&) {
-            error = std::make_error_code(std::errc::not_enough_memory);
-        }
-        search_ended(made, error);
-    });
+    made.work.emplace(
+        spawn(fiber_options{.name = "net::connect"}, [this, &names, &made, asked = std::move(asked), port] {
+            std::error_code error;
+            try {
+                const resolver_state::result result = names.look_up(here_, asked, deadline::never());
+                error = result.found ? result.found->error : std::make_error_code(std::errc::operation_canceled);
+                if (result.found && !error)
+                    add(with_port(result.found->addresses, port));
+            } catch (const std::system_error& failure) {
+                error = failure.code();
+            } catch (const std::bad_alloc&) {
+                error = std::make_error_code(std::errc::not_enough_memory);
+            }
+            search_ended(made, error);
+        }));
     ++searching_;
 }
 
@@ -58,26 +81,26 @@ void connection_race::search_ended(search& which, std::error_code error) {
     --searching_;
     if (attempts_.empty())
         next_start_ = v6_.empty() && searching_ > 0 ? deadline{options_.resolution_delay} : deadline::passed();
-    notify();
 }
 
 void connection_race::start_next() {
     const bool takes_v6 = v4_.empty() || (v6_is_next_ && !v6_.empty());
     std::deque<net::endpoint>& from = takes_v6 ? v6_ : v4_;
-    attempt& made = attempts_.emplace_back(attempt{from.front()});
+    attempt& made = attempts_.emplace_back(from.front());
     from.pop_front();
     v6_is_next_ = !takes_v6;
-    made.worker = spawn(fiber_options{.name = "net::connect"}, [this, &made] {
+    made.work.emplace(spawn(fiber_options{.name = "net::connect"}, [this, &made, remote = made.remote] {
         std::error_code error;
-        net::tcp_stream stream{made.remote, error};
+        net::tcp_stream stream{remote, error};
         attempt_ended(made, error, std::move(stream));
-    });
+    }));
     ++running_;
     next_start_ = deadline{options_.attempt_delay};
 }
 
 void connection_race::attempt_ended(attempt& which, std::error_code error, net::tcp_stream stream) {
     --running_;
+    which.has_ended = true;
     which.error = error;
     if (!error && !winner)
         winner = std::move(stream); // another that comes later closes its own
@@ -86,12 +109,11 @@ void connection_race::attempt_ended(attempt& which, std::error_code error, net::
         if (!first_error_)
             first_error_ = error;
     }
-    notify();
 }
 
 std::error_code connection_race::run(deadline until) {
     for (;;) {
-        changed_ = false;
+        look_for_failed_starts();
         if (winner)
             return {};
         if (has_candidates() && next_start_.has_passed()) {
@@ -110,20 +132,34 @@ std::error_code connection_race::run(deadline until) {
     }
 }
 
-wake_reason connection_race::wait(deadline until) noexcept {
-    if (changed_)
-        return wake_reason::notified;
-    wait_record record{wait_kind::event, this};
-    waiting_ = &record;
-    const wake_reason reason = here_.wait(record, until);
-    waiting_ = nullptr;
-    return reason;
+// spawn() has promised them stacks; but a stack may turn out to be unusable when a fiber is to begin on it.
+void connection_race::look_for_failed_starts() {
+    for (search& each : searches_)
+        if (!each.has_ended && each.work->end.try_now()) {
+            const std::error_code error = failure_of(each.work->handle);
+            each.work.reset();
+            search_ended(each, error);
+        }
+    for (attempt& each : attempts_)
+        if (!each.has_ended && each.work->end.try_now()) {
+            const std::error_code error = failure_of(each.work->handle);
+            each.work.reset();
+            attempt_ended(each, error, {});
+        }
 }
 
-void connection_race::notify() noexcept {
-    changed_ = true;
-    if (waiting_)
-        here_.wake(*waiting_, wake_reason::notified);
+// For the end of any worker that has not ended. As select(), but it does not throw.
+wake_reason connection_race::wait(deadline until) noexcept {
+    shared_wait whole{wait_kind::select, this};
+    whole.begin();
+    for_each_worker([&](worker& each) {
+        each.end.begin(whole);
+        static_cast<void>(each.end.enter()); // false of one that has
+    });
+    whole.park(until);
+    const wake_reason reason = whole.end();
+    for_each_worker([](worker& each) { each.end.leave(); });
+    return reason;
 }
 
 // That the name has no address of one family says nothing when the other family has an error of its own.

@@ -8,17 +8,19 @@
 #include <cstddef>
 #include <deque>
 #include <list>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace coir::detail {
 
 /// One net::connect(): addresses that come from lookups, or are there, and attempts to connect to them. Lives on the stack of the
 /// fiber that called, which runs it; lookups and attempts are fibers of its own, and end before it does.
 ///
-/// Everything here is of one loop, so "at once" is: in turns. A lookup or an attempt that ends changes what is written here and
-/// wakes the caller, who alone starts attempts:
+/// Everything here is of one loop, so "at once" is: in turns. A lookup or an attempt that ends changes what is written here. Its
+/// end wakes the caller, also when it has had no stack to begin on; and the caller alone starts attempts:
 ///
 ///  - the first as soon as there is an address; if it is an IPv4 one, and IPv6 addresses may still come, a little later;
 ///  - each further one when an attempt has failed, or the last has been going on for the attempt delay;
@@ -45,23 +47,29 @@ public:
     net::tcp_stream winner;
 
 private:
-    struct attempt {
-        net::endpoint remote;
+    struct worker {
+        explicit worker(fiber<void> made) noexcept : handle(std::move(made)), end(ended(handle)) {}
+        fiber<void> handle;
+        end_case end;
+    };
+    struct task {
         std::error_code error{}; // none while it goes on
-        fiber<void> worker{};
-    };
-    struct search {
-        std::error_code error{};
         bool has_ended = false;
-        fiber<void> worker{};
+        std::optional<worker> work{}; // until the destructor; none if it could not begin
     };
+    struct attempt : task {
+        explicit attempt(const net::endpoint& where) : remote(where) {}
+        const net::endpoint remote;
+    };
+    using search = task;
 
     void spawn_search(resolver_state& names, question asked, std::uint16_t port);
     void search_ended(search& which, std::error_code error);
     void start_next();
     void attempt_ended(attempt& which, std::error_code error, net::tcp_stream stream);
+    void look_for_failed_starts();
     [[nodiscard]] wake_reason wait(deadline until) noexcept;
-    void notify() noexcept;
+    template <class Function> void for_each_worker(Function function);
     [[nodiscard]] bool has_candidates() const noexcept { return !v4_.empty() || !v6_.empty(); }
     [[nodiscard]] bool is_over() const noexcept { return running_ == 0 && searching_ == 0 && !has_candidates(); }
     [[nodiscard]] std::error_code failure() const noexcept;
@@ -77,8 +85,6 @@ private:
     std::size_t running_ = 0;   // attempts
     std::size_t searching_ = 0; // searches
     std::error_code first_error_{};
-    bool changed_ = false;           // since the caller has looked
-    wait_record* waiting_ = nullptr; // the caller's
 };
 
 } // namespace coir::detail

@@ -34,8 +34,8 @@
 /// leaves: then each has to be woken as the next in charge, its cancellation is everybody's business, and what they wait for
 /// changes with every socket. Or a fiber of the channel's own, drive(), which exists from the first open question to the last: two
 /// switches more, beside a network's round trip. That is what is done here. It is not cancelled when the loop winds down: those who
-/// wait are, and when the last of them leaves, the channel is closed and drive() ends. So it never outlives its users by
-/// more than its turn, and never keeps coir::run() from returning.
+/// wait are, and when the last of them has left or has its answer, the channel is closed and drive() ends. So it never outlives
+/// its users by more than its turn, and never keeps coir::run() from returning.
 ///
 /// c-ares opens and closes sockets as it likes: several servers, UDP, and TCP for long answers. They are in an epoll of
 /// the channel's own, and drive() waits for that one descriptor, as anybody waits for one. The loop itself never watches them: so
@@ -226,10 +226,14 @@ bool query_channel::remember(int number) noexcept {
     }
 }
 
-void query_channel::ask(lookup& asked) {
+void query_channel::ask(lookup& asked, loop_time now) {
     begin();
     asked.through = shared_from_this();
-    ++open_;
+    if (open_++ == 0) { // c-ares has closed its sockets
+        from_this_port_ = 0;
+        port_since_ = now;
+    }
+    ++from_this_port_;
     if (asked.asked.wanted ==
         question::kind::name_of_address) { // ares_gethostbyaddr() calls every failure ARES_ENOTFOUND
         constexpr int internet = 1;
@@ -245,6 +249,24 @@ void query_channel::ask(lookup& asked) {
     ares_getaddrinfo(channel_, asked.asked.name.c_str(), nullptr, &hints, on_addresses, &asked);
 }
 
+// The function of the fiber that drives a channel. If there is no stack to begin on, which spawn() cannot always know, it is
+// destroyed without having been called: then those who wait are told.
+class query_channel::driver {
+public:
+    explicit driver(std::shared_ptr<query_channel> which) noexcept : channel_(std::move(which)) {}
+    driver(driver&&) noexcept = default;
+    driver(const driver&) = delete;
+    driver& operator=(const driver&) = delete;
+    ~driver() {
+        if (channel_ && std::exchange(channel_->is_driven_, false)) // else spawn() has thrown
+            channel_->fail(std::make_error_code(std::errc::not_enough_memory));
+    }
+    void operator()() noexcept { std::exchange(channel_, nullptr)->drive(); }
+
+private:
+    std::shared_ptr<query_channel> channel_;
+};
+
 // What there is only while questions are open.
 void query_channel::begin() {
     if (is_driven_)
@@ -255,7 +277,7 @@ void query_channel::begin() {
             throw std::system_error(errno, std::generic_category(), "net::resolver: epoll");
         ready_ = io::descriptor{made};
     }
-    spawn(fiber_options{.name = "resolver"}, [self = shared_from_this()] { self->drive(); }).detach();
+    spawn(fiber_options{.name = "resolver"}, driver{shared_from_this()}).detach();
     is_driven_ = true;
 }
 
@@ -276,6 +298,7 @@ void query_channel::drive() noexcept {
             fail(error);
         else
             look_at_sockets();
+        close_if_unwanted(); // the last that somebody waited for may have been answered, which closes nothing
     }
     is_driven_ = false;
     if (is_closed())

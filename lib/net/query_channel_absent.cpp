@@ -10,7 +10,7 @@ query_channel::query_channel(resolver_state& owner, const net::resolver_options&
 }
 
 query_channel::~query_channel() = default;
-void query_channel::ask(lookup&) {}
+void query_channel::ask(lookup&, loop_time) {}
 void query_channel::close() noexcept {}
 void query_channel::forget() noexcept {}
 

@@ -43,8 +43,10 @@ std::string name_in_dns(const net::endpoint& address) {
 
 constexpr loop_time between_looks_at_files = std::chrono::nanoseconds{1s}.count();
 
-// So many sockets at most; beyond that channels get more than the usual number of questions.
+// So many at most; beyond that channels get more than the usual number of questions.
 constexpr std::size_t most_channels = 64;
+// With those whose port has been in use for long enough, and whose last questions find no answer; beyond that, they are used.
+constexpr std::size_t most_channels_with_retired = 256;
 
 std::shared_ptr<const answer> answer_of(std::vector<net::endpoint> addresses) {
     put_in_order(addresses);
@@ -72,14 +74,14 @@ resolver_state::resolver_state(net::resolver_options options)
     : options_(std::move(options)), cache_(options_.cached_answers) {}
 
 resolver_state::~resolver_state() {
-    if (!lookups_.empty()) {
-        if (home_ == loop::current() && process_ == ::getpid()) {
-            report("a net::resolver is destroyed while a fiber waits in it for an answer about " +
-                   lookups_.begin()->first.name);
+    const bool is_home = home_ == loop::current() && process_ == ::getpid();
+    if (!lookups_.empty() && !is_home)
+        abandon();
+    for (const auto& [asked, open] : lookups_)
+        if (open->waiters > 0) {
+            report("a net::resolver is destroyed while a fiber waits in it for an answer about " + asked.name);
             std::abort();
         }
-        abandon();
-    }
     while (!channels_.empty())
         channels_.back()->close();
 }
@@ -120,16 +122,16 @@ resolver_state::result resolver_state::ask(loop& here, const question& asked, de
     if (const auto known = lookups_.find(asked); known != lookups_.end())
         open = known->second;
     else
-        open = begin(asked);
+        open = begin(asked, now(here));
     return await(here, *open, until);
 }
 
-std::shared_ptr<lookup> resolver_state::begin(const question& asked) {
+std::shared_ptr<lookup> resolver_state::begin(const question& asked, loop_time now) {
     const auto made = std::make_shared<lookup>(asked);
-    const std::shared_ptr<query_channel> channel = obtain_channel();
+    const std::shared_ptr<query_channel> channel = obtain_channel(now);
     lookups_.emplace(asked, made);
     try {
-        channel->ask(*made);
+        channel->ask(*made, now);
     } catch (...) {
         lookups_.erase(asked);
         throw;
@@ -138,11 +140,18 @@ std::shared_ptr<lookup> resolver_state::begin(const question& asked) {
 }
 
 // The first that is not busy; a new one; or the one that is least busy.
-std::shared_ptr<query_channel> resolver_state::obtain_channel() {
-    for (const auto& each : channels_)
-        if (!each->is_retired() && each->open() < query_channel::usual_questions)
+std::shared_ptr<query_channel> resolver_state::obtain_channel(loop_time now) {
+    std::size_t busy = 0;
+    for (const auto& each : channels_) {
+        if (each->is_worn_out(now))
+            each->retire();
+        if (each->is_retired())
+            continue;
+        if (each->open() < query_channel::usual_questions)
             return each;
-    if (channels_.size() < most_channels)
+        ++busy;
+    }
+    if (busy < most_channels && channels_.size() < most_channels_with_retired)
         return channels_.emplace_back(std::make_shared<query_channel>(*this, options_));
     const auto least = std::min_element(channels_.begin(), channels_.end(), [](const auto& a, const auto& b) {
         return std::pair{a->is_retired(), a->open()} < std::pair{b->is_retired(), b->open()};
@@ -154,8 +163,10 @@ std::shared_ptr<query_channel> resolver_state::obtain_channel() {
 }
 
 resolver_state::result resolver_state::await(loop& here, lookup& open, deadline until) {
-    if (open.found)
+    if (open.found) {
+        open.through->close_if_unwanted(); // asking may have ended other questions
         return {open.found, wake_reason::notified};
+    }
     if (open.waiters++ == 0)
         open.through->enter();
     wait_record record{wait_kind::lookup, &open};
@@ -203,8 +214,9 @@ void resolver_state::idle(query_channel& channel) noexcept {
     if (place == channels_.end())
         return;
     if (channel.is_closed())
-        channels_.erase(place);
-    else if (channel.is_retired() || channels_.size() > 1)
+        return static_cast<void>(channels_.erase(place));
+    const auto is_kept = [](const auto& each) { return !each->is_retired(); };
+    if (channel.is_retired() || std::count_if(channels_.begin(), channels_.end(), is_kept) > 1)
         channel.close(); // which comes here again
 }
 

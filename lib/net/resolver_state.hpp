@@ -56,7 +56,7 @@ public:
     void finish(lookup& asked, std::shared_ptr<const answer> found, long time_to_live) noexcept;
     /// The open question, or null.
     [[nodiscard]] lookup* find_open(const question& asked) noexcept;
-    /// Nothing is open there any more.
+    /// Nothing is open there any more. Closes it, perhaps.
     void idle(query_channel& channel) noexcept;
 
     /// For tests: time that has passed as far as the cache, and the looks at files, are concerned.
@@ -68,8 +68,8 @@ private:
     [[nodiscard]] loop_time now(loop& here) const noexcept { return here.driver().now() + skipped_time; }
     void come_home(loop& here) noexcept;
     void look_at_files(loop_time now);
-    [[nodiscard]] std::shared_ptr<lookup> begin(const question& asked);
-    [[nodiscard]] std::shared_ptr<query_channel> obtain_channel();
+    [[nodiscard]] std::shared_ptr<lookup> begin(const question& asked, loop_time now);
+    [[nodiscard]] std::shared_ptr<query_channel> obtain_channel(loop_time now);
     [[nodiscard]] result ask(loop& here, const question& asked, deadline until);
     [[nodiscard]] static result await(loop& here, lookup& open, deadline until);
     void abandon() noexcept;

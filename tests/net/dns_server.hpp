@@ -37,6 +37,7 @@ struct query {
     std::string name;
     std::uint16_t kind = 0;
     bool over_tcp = false;
+    std::uint16_t from = 0; ///< the port
 };
 
 /// Builds an answer to a query.
@@ -172,7 +173,7 @@ private:
         return net::endpoint::from_native(&name, size);
     }
     static query parsed(packet bytes, bool over_tcp) {
-        query made{std::move(bytes), {}, 0, over_tcp};
+        query made{std::move(bytes), {}, 0, over_tcp, 0};
         std::size_t at = 12;
         while (at < made.bytes.size() && made.bytes[at] != 0) {
             const std::size_t length = made.bytes[at];
@@ -215,8 +216,9 @@ private:
         socklen_t size = sizeof from;
         for (ssize_t n = 0; (n = ::recvfrom(udp_, buffer.data(), buffer.size(), MSG_DONTWAIT,
                                             reinterpret_cast<sockaddr*>(&from), &size)) > 0;) {
-            const query asked = parsed({buffer.begin(), buffer.begin() + n}, false);
+            query asked = parsed({buffer.begin(), buffer.begin() + n}, false);
             const net::endpoint sender = net::endpoint::from_native(&from, size);
+            asked.from = sender.port();
             const std::lock_guard lock{mutex_};
             ++asked_[asked.name];
             if (holding_)

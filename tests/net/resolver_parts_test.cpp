@@ -1,14 +1,18 @@
+#include "child_process.hpp"
 #include "net/address_order.hpp"
 #include "net/answer_cache.hpp"
 #include "net/dns_server.hpp"
 #include "net/hosts_file.hpp"
 #include "net/resolver_state.hpp"
+#include "refused_guards.hpp"
+#include "stack/guard.hpp"
 
 #include <coir/coir.hpp>
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -252,6 +256,100 @@ TEST(resolver_channels, go_when_they_are_not_needed) {
         while (state.channel_count() > 1)
             this_fiber::yield();
     });
+}
+
+// While there is always a question open, c-ares keeps its socket.
+TEST(resolver_channels, leave_their_port_in_time) {
+    std::atomic<std::uint16_t> last_port{0}; // the server's thread writes
+    const test::dns::server server{[&](const test::dns::query& asked) -> packets {
+        last_port = asked.from;
+        return asked.name.starts_with("slow") ? packets{} : packets{test::dns::response{asked}.address("10.0.0.1")};
+    }};
+    coir::run([&] {
+        net::resolver_options options = only(server);
+        options.timeout = 30s;
+        net::resolver from{options};
+        resolver_state& state = resolver_access::state(from);
+        const net::resolve_options v4{net::address_family::v4};
+        const auto port_for = [&](const std::string& name) {
+            EXPECT_EQ(from.resolve(name, 1, v4).size(), 1U) << name;
+            return last_port.load();
+        };
+        std::vector<fiber<void>> all;
+        const auto keep_open = [&](const std::string& name) {
+            all.push_back(spawn([&, name] {
+                std::error_code error;
+                static_cast<void>(from.resolve(name, 1, error, v4));
+            }));
+            this_fiber::yield();
+        };
+        keep_open("slow1");
+        const std::uint16_t first = port_for("n1");
+        for (std::size_t i = 2; i < query_channel::questions_of_a_port; ++i)
+            ASSERT_EQ(port_for('n' + std::to_string(i)), first) << i;
+        EXPECT_EQ(state.channel_count(), 1U);
+        keep_open("slow2");
+        const std::uint16_t second = port_for("second");
+        EXPECT_NE(second, first);
+
+        state.skipped_time += 59 * seconds;
+        EXPECT_EQ(port_for("soon"), second);
+        state.skipped_time += 1 * seconds;
+        keep_open("slow3");
+        const std::uint16_t third = port_for("later");
+        EXPECT_NE(third, first);
+        EXPECT_NE(third, second);
+
+        // Those that are not used any more stay for their questions, and no longer.
+        EXPECT_EQ(state.channel_count(), 3U);
+        all[0].cancel();
+        all[1].cancel();
+        this_fiber::yield();
+        EXPECT_EQ(state.channel_count(), 1U);
+        EXPECT_EQ(port_for("again"), third);
+    });
+}
+
+// Where guards are installed when a fiber begins, that may fail: then the fiber never runs, and who waits is told. Otherwise this
+// would be a deadlock.
+TEST(resolver_channels, end_when_nobody_can_drive_them) {
+    const auto end = in_child([] {
+        if (available_guard() == guard_kind::protection)
+            return true;
+        return coir::run([] {
+            net::resolver_options options;
+            options.servers = {endpoint{"127.0.0.1", 1}};
+            options.search.emplace();
+            options.configuration = options.hosts_file = "/nonexistent";
+            net::resolver from{options};
+            refuse_guards();
+            std::error_code error;
+            bool is_told = true;
+            for (int i = 0; i < 2; ++i) {
+                static_cast<void>(from.resolve("n1.test", 1, error));
+                is_told = is_told && error == std::errc::not_enough_memory && from.open_queries() == 0;
+            }
+            return is_told;
+        });
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+}
+
+TEST(connection_race, ends_when_nobody_can_connect) {
+    const auto end = in_child([] {
+        if (available_guard() == guard_kind::protection)
+            return true;
+        return coir::run([] {
+            net::resolver from;
+            refuse_guards();
+            std::error_code error;
+            static_cast<void>(net::connect("n1.test", 1, error, {.names = &from}));
+            const bool is_told = error == std::errc::not_enough_memory;
+            static_cast<void>(net::connect(std::vector<endpoint>{{"127.0.0.1", 1}, {"127.0.0.1", 2}}, error));
+            return is_told && error == std::errc::not_enough_memory && from.open_queries() == 0;
+        });
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
 }
 
 } // namespace

@@ -425,6 +425,26 @@ TEST_F(names, what_nobody_waits_for_is_given_up) {
     });
 }
 
+// It ends with the last answer that somebody has waited for.
+TEST_F(names, what_nobody_waits_for_does_not_go_on_after_the_others) {
+    dns::server server{[](const dns::query& asked) { return asked.name == "slow" ? packets{} : numbered(asked); }};
+    server.hold();
+    coir::run([&] {
+        const std::size_t before = open_descriptors();
+        {
+            resolver from{only(server)};
+            fiber<std::error_code> impatient = spawn([&] { return failure_of(from, "slow", 1ms); });
+            fiber<list> patient = spawn([&] { return texts(from.resolve("n5", 1)); });
+            EXPECT_EQ(impatient.join(), std::errc::timed_out);
+            EXPECT_EQ(from.open_queries(), 2U);
+            server.release();
+            EXPECT_EQ(patient.join(), list{"10.0.0.5:1"});
+            EXPECT_EQ(from.open_queries(), 0U);
+            EXPECT_EQ(open_descriptors(), before);
+        } // nobody waits in it
+    });
+}
+
 TEST_F(names, one_that_was_given_up_is_joined_again) {
     dns::server server{numbered};
     server.hold();

@@ -3,6 +3,7 @@
 #include "base/diagnostic.hpp"
 #include "child_process.hpp"
 #include "emulation.hpp"
+#include "refused_guards.hpp"
 #include "sched/fake_driver.hpp"
 #include "stack/guard.hpp"
 
@@ -17,15 +18,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <memory>
 #include <new>
 #include <string>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -140,25 +137,6 @@ TEST(exhaustion, of_one_size_of_stacks_leaves_room_for_those_that_come_back) {
 }
 
 #endif
-
-/// From now on the kernel refuses guards, in both ways.
-void refuse_guards() {
-    constexpr auto argument = static_cast<unsigned>(offsetof(seccomp_data, args[2]));
-    static sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<unsigned>(offsetof(seccomp_data, nr))),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 2),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 102, 3, 4),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROT_NONE, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
-    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
-}
 
 // Where guards are plentiful they are installed when a fiber first runs. If even that fails, the fiber has ended before it
 // began, with that as its failure: nothing runs unguarded.
