@@ -164,7 +164,7 @@ def check_assembly():
 
 def check_headers():
     """every header compiles alone; public ones include only <coir/...> and the C++ library"""
-    result = run([sys.executable, "tests/package/headers.py", "--public", "include", "--private", "lib",
+    result = run([sys.executable, "tests/package/headers.py", "--alone", "--public", "include", "--private", "lib",
                   "--compiler", "g++"])
     if result.returncode != 0:
         yield from (result.stdout + result.stderr).splitlines()

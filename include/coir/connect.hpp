@@ -37,16 +37,16 @@ struct host_connect_options {
 /// std::errc::operation_not_permitted.
 ///
 ///     coir::net::tcp_stream peer = coir::net::connect("www.example.org", "http", {}, 5s);
-[[nodiscard]] COIR_EXPORT tcp_stream connect(std::string_view host, service port, const host_connect_options& options = {},
-                                             deadline until = {});
+[[nodiscard]] COIR_EXPORT tcp_stream connect(std::string_view host, service port,
+                                             const host_connect_options& options = {}, deadline until = {});
 /// On an error the stream is not connected.
 [[nodiscard]] COIR_EXPORT tcp_stream connect(std::string_view host, service port, std::error_code& error,
                                              const host_connect_options& options = {}, deadline until = {}) noexcept;
 
 /// As above, over addresses that are known: in their order, but with the families taking turns. None at all:
 /// std::errc::invalid_argument.
-[[nodiscard]] COIR_EXPORT tcp_stream connect(std::span<const endpoint> candidates, const host_connect_options& options = {},
-                                             deadline until = {});
+[[nodiscard]] COIR_EXPORT tcp_stream connect(std::span<const endpoint> candidates,
+                                             const host_connect_options& options = {}, deadline until = {});
 [[nodiscard]] COIR_EXPORT tcp_stream connect(std::span<const endpoint> candidates, std::error_code& error,
                                              const host_connect_options& options = {}, deadline until = {}) noexcept;
 

@@ -1,8 +1,8 @@
 // Waits that other threads can end: who claims first wins, whatever the order, and nobody is woken twice or never.
 
 #include "base/spin_lock.hpp"
-#include "sched/shared_wait.hpp"
 #include "sched/fake_driver.hpp"
+#include "sched/shared_wait.hpp"
 #include "sched/thread_parker.hpp"
 
 #include <coir/detail/shared_wait.hpp>
