@@ -62,6 +62,7 @@
 #include <coir/stack_report.hpp>
 #include <coir/stack_size.hpp>
 #include <coir/stream.hpp>
+#include <coir/stream_socket.hpp>
 #include <coir/task_group.hpp>
 #include <coir/tcp_listener.hpp>
 #include <coir/tcp_options.hpp>

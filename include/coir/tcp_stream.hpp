@@ -7,6 +7,7 @@
 #include <coir/export.hpp>
 #include <coir/io.hpp>
 #include <coir/stream.hpp>
+#include <coir/stream_socket.hpp>
 #include <coir/tcp_options.hpp>
 
 #include <chrono>
@@ -25,7 +26,7 @@ namespace coir::net {
 ///     coir::net::tcp_stream peer{coir::net::endpoint{"127.0.0.1", 8080}, 5s};
 ///     peer.write_all(request, 5s);
 ///     const std::size_t n = peer.read_some(answer, 5s);        // 0: the peer has closed
-class COIR_EXPORT tcp_stream {
+class COIR_EXPORT tcp_stream : public stream_socket {
 public:
     /// Not connected.
     tcp_stream() noexcept = default;
@@ -42,54 +43,11 @@ public:
                deadline until = {}) noexcept;
 
     /// Takes over a connected socket.
-    explicit tcp_stream(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
-
-    [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
-    [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
+    explicit tcp_stream(io::descriptor socket) noexcept : stream_socket(std::move(socket)) {}
 
     /// Throw std::system_error.
     [[nodiscard]] endpoint local_endpoint() const;
     [[nodiscard]] endpoint remote_endpoint() const;
-
-    /// Reads what is there, at least one byte; 0 when the peer has ended its side.
-    std::size_t read_some(std::span<std::byte> buffer, deadline until = {}) { return socket_.read_some(buffer, until); }
-    std::size_t read_some(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept {
-        return socket_.read_some(buffer, error, until);
-    }
-    /// Writes what there is room for, at least one byte.
-    std::size_t write_some(std::span<const std::byte> buffer, deadline until = {}) {
-        return socket_.write_some(buffer, until);
-    }
-    std::size_t write_some(std::span<const std::byte> buffer, std::error_code& error, deadline until = {}) noexcept {
-        return socket_.write_some(buffer, error, until);
-    }
-    /// Fills the buffer; less only when the peer has ended its side.
-    std::size_t read_all(std::span<std::byte> buffer, deadline until = {}) { return socket_.read_all(buffer, until); }
-    std::size_t read_all(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept {
-        return socket_.read_all(buffer, error, until);
-    }
-    /// Writes the whole buffer.
-    std::size_t write_all(std::span<const std::byte> buffer, deadline until = {}) {
-        return socket_.write_all(buffer, until);
-    }
-    std::size_t write_all(std::span<const std::byte> buffer, std::error_code& error, deadline until = {}) noexcept {
-        return socket_.write_all(buffer, error, until);
-    }
-    /// As read_some() and write_all(), over several pieces in order.
-    std::size_t readv(std::span<const io::mutable_buffer> buffers, deadline until = {}) {
-        return socket_.readv(buffers, until);
-    }
-    std::size_t readv(std::span<const io::mutable_buffer> buffers, std::error_code& error,
-                      deadline until = {}) noexcept {
-        return socket_.readv(buffers, error, until);
-    }
-    std::size_t writev(std::span<const io::const_buffer> buffers, deadline until = {}) {
-        return socket_.writev(buffers, until);
-    }
-    std::size_t writev(std::span<const io::const_buffer> buffers, std::error_code& error,
-                       deadline until = {}) noexcept {
-        return socket_.writev(buffers, error, until);
-    }
 
     /// Ends the writing side: the peer reads end of file; reading goes on. Never suspends. Throws std::system_error.
     void shutdown_write();
@@ -98,10 +56,6 @@ public:
     /// peer is not told. Never suspends. Throws std::system_error.
     void shutdown_read();
     void shutdown_read(std::error_code& error) noexcept;
-
-    /// Closes now; other fibers' waits on this stream end with std::errc::bad_file_descriptor. Throws std::system_error.
-    void close() { socket_.close(); }
-    void close(std::error_code& error) noexcept { socket_.close(error); }
 
     /// What tcp_options says of each. They never suspend; throw std::system_error, with std::errc::invalid_argument for a value
     /// that the kernel does not take.
@@ -131,9 +85,6 @@ public:
     /// Not for long: the kernel goes back to its own judgement, so this is for the moment at which no answer will follow.
     void set_quick_ack(bool on);
     void set_quick_ack(bool on, std::error_code& error) noexcept;
-
-private:
-    io::descriptor socket_;
 };
 
 } // namespace coir::net

@@ -6,6 +6,7 @@
 #include <coir/io.hpp>
 #include <coir/peer_credentials.hpp>
 #include <coir/received_message.hpp>
+#include <coir/stream_socket.hpp>
 #include <coir/unix_endpoint.hpp>
 
 #include <cstddef>
@@ -19,11 +20,11 @@ namespace coir::net {
 /// connecting, by unix_listener::accept(), or by pair().
 ///
 /// Two fibers may use it at once, one reading and one writing. For suspension, deadlines, cancellation and errors of the
-/// transfers see io.hpp.
+/// transfers see io.hpp. Descriptors that come with bytes that read_some() and its like read are closed: see read_with().
 ///
 ///     coir::net::unix_stream peer{coir::net::unix_endpoint{"/run/service.sock"}, 5s};
 ///     peer.write_all(request, 5s);
-class COIR_EXPORT unix_stream {
+class COIR_EXPORT unix_stream : public stream_socket {
 public:
     /// Not connected.
     unix_stream() noexcept = default;
@@ -37,59 +38,16 @@ public:
     unix_stream(const unix_endpoint& remote, std::error_code& error, deadline until = {}) noexcept;
 
     /// Takes over a connected socket.
-    explicit unix_stream(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
+    explicit unix_stream(io::descriptor socket) noexcept : stream_socket(std::move(socket)) {}
 
     /// Two that are connected to each other: socketpair(). Never suspends. Throws std::system_error.
     [[nodiscard]] static std::pair<unix_stream, unix_stream> pair();
     [[nodiscard]] static std::pair<unix_stream, unix_stream> pair(std::error_code& error) noexcept;
 
-    [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
-    [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
-
     /// Throw std::system_error.
     [[nodiscard]] unix_endpoint local_endpoint() const;
     [[nodiscard]] unix_endpoint remote_endpoint() const;
     [[nodiscard]] peer_credentials credentials() const;
-
-    /// Reads what is there, at least one byte; 0 when the peer has ended its side. Descriptors that come with it are closed.
-    std::size_t read_some(std::span<std::byte> buffer, deadline until = {}) { return socket_.read_some(buffer, until); }
-    std::size_t read_some(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept {
-        return socket_.read_some(buffer, error, until);
-    }
-    /// Writes what there is room for, at least one byte.
-    std::size_t write_some(std::span<const std::byte> buffer, deadline until = {}) {
-        return socket_.write_some(buffer, until);
-    }
-    std::size_t write_some(std::span<const std::byte> buffer, std::error_code& error, deadline until = {}) noexcept {
-        return socket_.write_some(buffer, error, until);
-    }
-    /// Fills the buffer; less only when the peer has ended its side.
-    std::size_t read_all(std::span<std::byte> buffer, deadline until = {}) { return socket_.read_all(buffer, until); }
-    std::size_t read_all(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept {
-        return socket_.read_all(buffer, error, until);
-    }
-    /// Writes the whole buffer.
-    std::size_t write_all(std::span<const std::byte> buffer, deadline until = {}) {
-        return socket_.write_all(buffer, until);
-    }
-    std::size_t write_all(std::span<const std::byte> buffer, std::error_code& error, deadline until = {}) noexcept {
-        return socket_.write_all(buffer, error, until);
-    }
-    /// As read_some() and write_all(), over several pieces in order.
-    std::size_t readv(std::span<const io::mutable_buffer> buffers, deadline until = {}) {
-        return socket_.readv(buffers, until);
-    }
-    std::size_t readv(std::span<const io::mutable_buffer> buffers, std::error_code& error,
-                      deadline until = {}) noexcept {
-        return socket_.readv(buffers, error, until);
-    }
-    std::size_t writev(std::span<const io::const_buffer> buffers, deadline until = {}) {
-        return socket_.writev(buffers, until);
-    }
-    std::size_t writev(std::span<const io::const_buffer> buffers, std::error_code& error,
-                       deadline until = {}) noexcept {
-        return socket_.writev(buffers, error, until);
-    }
 
     /// Writes `data`, all of it and at least one byte, and passes `descriptors` along with the first byte: the peer gets
     /// duplicates of them; the caller keeps his. At most 253. Errors also: std::errc::invalid_argument: too many, or no data;
@@ -122,13 +80,6 @@ public:
     void shutdown_write(std::error_code& error) noexcept;
     void shutdown_read();
     void shutdown_read(std::error_code& error) noexcept;
-
-    /// Closes now; other fibers' waits on this stream end with std::errc::bad_file_descriptor. Throws std::system_error.
-    void close() { socket_.close(); }
-    void close(std::error_code& error) noexcept { socket_.close(error); }
-
-private:
-    io::descriptor socket_;
 };
 
 } // namespace coir::net

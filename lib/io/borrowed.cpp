@@ -1,23 +1,21 @@
 #include "io/borrowed.hpp"
 
+#include "io/find_kind.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace coir::detail {
 namespace {
 
 bool is_file(int number) noexcept {
-    struct stat file {};
-    if (::fstat(number, &file) == -1)
-        return false;
-    const mode_t type = file.st_mode & S_IFMT;
-    return type == S_IFREG || type == S_IFBLK || type == S_IFDIR;
+    descriptor_kind kind{};
+    return find_kind(number, kind) == 0 && kind == descriptor_kind::file;
 }
 
 bool is_open_for(int number, short events) noexcept {
@@ -25,24 +23,30 @@ bool is_open_for(int number, short events) noexcept {
     return mode == O_RDWR || mode == (events == POLLIN ? O_RDONLY : O_WRONLY);
 }
 
-// How a call that asked not to block, on something that is no socket, can be finished.
-enum class remedy { none, wait, call };
-
-remedy remedy_for(int error, int number, short events) noexcept {
+// What a call that asked not to block, on something that is no socket, has failed by is in errno. True: the plain call will do.
+// False: it has failed by what is in errno now, EAGAIN if it must wait.
+bool is_to_be_called(int number, short events) noexcept {
+    const int error = errno;
+    bool calls = false;
     switch (error) {
     case EAGAIN:
         // Of a file this means that its pages are not in memory: no poll will tell when, the plain call reads them.
-        return is_file(number) ? remedy::call : remedy::wait;
+        calls = is_file(number);
+        break;
     case EINVAL:     // signalfd
     case EOPNOTSUPP: // terminals, many file systems, pipes before Linux 6.4
     case ENOSYS:
         // Not possible for this file. When poll says ready the plain call does not block, or only if another process
         // takes away what is there at just that moment. Without the system call (old kernels, emulators) nobody has looked
         // whether the file is open in this direction: the plain call says so, poll would wait for ever.
-        return is_ready(number, events) || !is_open_for(number, events) ? remedy::call : remedy::wait;
+        calls = is_ready(number, events) || !is_open_for(number, events);
+        break;
     default:
-        return remedy::none;
+        errno = error;
+        return false;
     }
+    errno = EAGAIN;
+    return calls;
 }
 
 } // namespace
@@ -66,15 +70,8 @@ ssize_t read_borrowed(int number, const iovec* pieces, int count) noexcept {
     moved = ::preadv2(number, pieces, count, -1, RWF_NOWAIT);
     if (moved != -1)
         return moved;
-    switch (remedy_for(errno, number, POLLIN)) {
-    case remedy::none:
+    if (!is_to_be_called(number, POLLIN))
         return -1;
-    case remedy::wait:
-        errno = EAGAIN;
-        return -1;
-    case remedy::call:
-        break;
-    }
     return ::readv(number, pieces, count);
 }
 
@@ -89,17 +86,8 @@ ssize_t write_borrowed(int number, const iovec* pieces, int count) noexcept {
     moved = ::pwritev2(number, pieces, count, -1, RWF_NOWAIT);
     if (moved != -1)
         return moved;
-    const int error = errno;
-    switch (remedy_for(error, number, POLLOUT)) {
-    case remedy::none:
-        errno = error;
+    if (!is_to_be_called(number, POLLOUT))
         return -1;
-    case remedy::wait:
-        errno = EAGAIN;
-        return -1;
-    case remedy::call:
-        break;
-    }
     if (is_file(number))
         return ::writev(number, pieces, count);
     // "Ready" promises room for this much only; a longer write would block for the rest.
@@ -112,15 +100,8 @@ ssize_t pread_borrowed(int number, void* data, std::size_t size, off_t offset) n
     const ssize_t moved = ::preadv2(number, &piece, 1, offset, RWF_NOWAIT);
     if (moved != -1)
         return moved;
-    switch (remedy_for(errno, number, POLLIN)) {
-    case remedy::none:
+    if (!is_to_be_called(number, POLLIN))
         return -1;
-    case remedy::wait:
-        errno = EAGAIN;
-        return -1;
-    case remedy::call:
-        break;
-    }
     return ::pread(number, data, size, offset);
 }
 
@@ -129,15 +110,8 @@ ssize_t pwrite_borrowed(int number, const void* data, std::size_t size, off_t of
     const ssize_t moved = ::pwritev2(number, &piece, 1, offset, RWF_NOWAIT);
     if (moved != -1)
         return moved;
-    switch (remedy_for(errno, number, POLLOUT)) {
-    case remedy::none:
+    if (!is_to_be_called(number, POLLOUT))
         return -1;
-    case remedy::wait:
-        errno = EAGAIN;
-        return -1;
-    case remedy::call:
-        break;
-    }
     return ::pwrite(number, data, is_file(number) ? size : std::min<std::size_t>(size, PIPE_BUF), offset);
 }
 

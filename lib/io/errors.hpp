@@ -2,6 +2,8 @@
 
 #include "io/operation.hpp"
 
+#include <cerrno>
+#include <new>
 #include <system_error>
 
 namespace coir::detail {
@@ -11,6 +13,18 @@ namespace coir::detail {
     if (error == was_cancelled)
         return std::make_error_code(std::errc::operation_canceled);
     return {error, std::generic_category()};
+}
+
+/// What `body()` throws, as calls report it that do not throw; none if it returns.
+template <class Body> [[nodiscard]] std::error_code error_thrown_by(Body body) noexcept {
+    try {
+        body();
+        return {};
+    } catch (const std::system_error& failure) {
+        return failure.code();
+    } catch (const std::bad_alloc&) {
+        return error_code_of(ENOMEM);
+    }
 }
 
 } // namespace coir::detail

@@ -129,13 +129,7 @@ file_watcher::file_watcher(std::error_code& error) noexcept {
         error = detail::error_code_of(EPERM);
         return;
     }
-    try {
-        *this = file_watcher{};
-    } catch (const std::system_error& failure) {
-        error = failure.code();
-    } catch (const std::bad_alloc&) {
-        error = detail::error_code_of(ENOMEM);
-    }
+    error = detail::error_thrown_by([&] { *this = file_watcher{}; });
 }
 
 file_watcher::file_watcher(file_watcher&& other) noexcept = default;

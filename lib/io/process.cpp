@@ -149,13 +149,7 @@ process::process(const std::vector<std::string>& arguments, const process_option
         error = detail::error_code_of(here ? detail::was_cancelled : EPERM);
         return;
     }
-    try {
-        *this = process{arguments, options};
-    } catch (const std::system_error& failure) {
-        error = failure.code();
-    } catch (const std::bad_alloc&) {
-        error = detail::error_code_of(ENOMEM);
-    }
+    error = detail::error_thrown_by([&] { *this = process{arguments, options}; });
 }
 
 process& process::operator=(process&& other) noexcept {

@@ -54,13 +54,9 @@ net::tcp_stream connect(std::error_code& error, const net::host_connect_options&
         error = error_code_of(here ? was_cancelled : EPERM);
         return stream;
     }
-    try {
-        error = connect(*here, options, until, stream, nullptr, prepare);
-    } catch (const std::system_error& failure) {
-        error = failure.code();
-    } catch (const std::bad_alloc&) {
-        error = error_code_of(ENOMEM);
-    }
+    if (const std::error_code thrown =
+            error_thrown_by([&] { error = connect(*here, options, until, stream, nullptr, prepare); }))
+        error = thrown;
     return stream;
 }
 

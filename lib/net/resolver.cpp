@@ -168,13 +168,8 @@ template <class Call> auto reporting(std::error_code& error, Call call) noexcept
         error = error_code_of(was_cancelled);
         return found;
     }
-    try {
-        found = call(*here, error);
-    } catch (const std::system_error& failure) {
-        error = failure.code();
-    } catch (const std::bad_alloc&) {
-        error = error_code_of(ENOMEM);
-    }
+    if (const std::error_code thrown = error_thrown_by([&] { found = call(*here, error); }))
+        error = thrown;
     return found;
 }
 

@@ -1,5 +1,6 @@
 #include "net/socket.hpp"
 
+#include "io/errors.hpp"
 #include "io/ownership.hpp"
 #include "net/socket_option.hpp"
 #include "net/tcp_options.hpp"
@@ -61,6 +62,17 @@ net::endpoint local_endpoint_of(const io::descriptor& socket) {
 
 net::endpoint remote_endpoint_of(const io::descriptor& socket) {
     return name_of(socket, ::getpeername, "net: remote endpoint");
+}
+
+void shut_down(const io::descriptor& socket, int how, const char* operation) {
+    std::error_code error;
+    shut_down(socket, how, error);
+    if (error)
+        throw std::system_error(error, operation);
+}
+
+void shut_down(const io::descriptor& socket, int how, std::error_code& error) noexcept {
+    error = error_code_of(::shutdown(socket.get(), how) == 0 ? 0 : errno);
 }
 
 } // namespace coir::detail

@@ -24,4 +24,8 @@ void require_listening(int socket, int family, int other_family, int type, const
 /// The address of the other end. Throws std::system_error.
 [[nodiscard]] net::endpoint remote_endpoint_of(const io::descriptor& socket);
 
+/// shutdown(). The first throws std::system_error naming `operation`.
+void shut_down(const io::descriptor& socket, int how, const char* operation);
+void shut_down(const io::descriptor& socket, int how, std::error_code& error) noexcept;
+
 } // namespace coir::detail

@@ -3,6 +3,7 @@
 #include "io/errors.hpp"
 #include "io/operation.hpp"
 #include "net/accept.hpp"
+#include "net/endings.hpp"
 #include "net/socket.hpp"
 #include "net/socket_option.hpp"
 #include "sched/loop.hpp"
@@ -48,15 +49,6 @@ io::descriptor listen(const net::endpoint& local, const net::listen_options& opt
     return made;
 }
 
-// " on 127.0.0.1:80", for messages; nothing if it is closed.
-std::string where(const io::descriptor& listener) {
-    try {
-        return " on " + local_endpoint_of(listener).to_string();
-    } catch (const std::system_error&) {
-        return {};
-    }
-}
-
 } // namespace
 } // namespace detail
 
@@ -86,20 +78,19 @@ endpoint tcp_listener::local_endpoint() const {
 }
 
 tcp_stream tcp_listener::accept(deadline until) {
-    detail::loop& here = detail::loop::of_running_fiber("net::tcp_listener::accept");
     io::descriptor accepted;
-    const int error = detail::accept(here, native_handle(), SOCK_STREAM, until, accepted);
-    if (error == detail::was_cancelled)
-        detail::throw_cancelled(here.running(), "net::tcp_listener::accept");
-    if (error != 0)
-        throw std::system_error(detail::error_code_of(error), "accept" + detail::where(socket_));
+    detail::call_or_throw(
+        "net::tcp_listener::accept",
+        [&](detail::loop& here) { return detail::accept(here, native_handle(), SOCK_STREAM, until, accepted); },
+        [&] { return "accept" + detail::placed(" on ", [&] { return local_endpoint(); }); });
     return tcp_stream{std::move(accepted)};
 }
 
 tcp_stream tcp_listener::accept(std::error_code& error, deadline until) noexcept {
-    detail::loop* here = detail::loop::current();
     io::descriptor accepted;
-    error = detail::error_code_of(here ? detail::accept(*here, native_handle(), SOCK_STREAM, until, accepted) : EPERM);
+    detail::call_or_tell(error, [&](detail::loop& here) noexcept {
+        return detail::accept(here, native_handle(), SOCK_STREAM, until, accepted);
+    });
     return tcp_stream{std::move(accepted)};
 }
 

@@ -2,6 +2,7 @@
 
 #include "io/errors.hpp"
 #include "io/operation.hpp"
+#include "net/endings.hpp"
 #include "net/socket.hpp"
 #include "net/socket_option.hpp"
 #include "sched/loop.hpp"
@@ -103,20 +104,18 @@ tcp_stream::tcp_stream(const endpoint& remote, std::error_code& error, deadline 
     : tcp_stream(remote, connect_options{}, error, until) {}
 
 tcp_stream::tcp_stream(const endpoint& remote, const connect_options& options, deadline until) {
-    detail::loop& here = detail::loop::of_running_fiber("net::tcp_stream");
-    const int error = detail::connect(here, remote, options, until, socket_);
-    if (error == detail::was_cancelled)
-        detail::throw_cancelled(here.running(), "net::tcp_stream");
-    if (error != 0)
-        throw std::system_error(detail::error_code_of(error),
-                                "connect to " + remote.to_string() +
-                                    (options.local ? " from " + options.local->to_string() : std::string{}));
+    detail::call_or_throw(
+        "net::tcp_stream", [&](detail::loop& here) { return detail::connect(here, remote, options, until, socket_); },
+        [&] {
+            return "connect to " + remote.to_string() +
+                   (options.local ? " from " + options.local->to_string() : std::string{});
+        });
 }
 
 tcp_stream::tcp_stream(const endpoint& remote, const connect_options& options, std::error_code& error,
                        deadline until) noexcept {
-    detail::loop* here = detail::loop::current();
-    error = detail::error_code_of(here ? detail::connect(*here, remote, options, until, socket_) : EPERM);
+    detail::call_or_tell(
+        error, [&](detail::loop& here) noexcept { return detail::connect(here, remote, options, until, socket_); });
 }
 
 endpoint tcp_stream::local_endpoint() const {
@@ -128,25 +127,19 @@ endpoint tcp_stream::remote_endpoint() const {
 }
 
 void tcp_stream::shutdown_write() {
-    std::error_code error;
-    shutdown_write(error);
-    if (error)
-        throw std::system_error(error, "net::tcp_stream::shutdown_write");
+    detail::shut_down(socket_, SHUT_WR, "net::tcp_stream::shutdown_write");
 }
 
 void tcp_stream::shutdown_write(std::error_code& error) noexcept {
-    error = detail::error_code_of(::shutdown(socket_.get(), SHUT_WR) == 0 ? 0 : errno);
+    detail::shut_down(socket_, SHUT_WR, error);
 }
 
 void tcp_stream::shutdown_read() {
-    std::error_code error;
-    shutdown_read(error);
-    if (error)
-        throw std::system_error(error, "net::tcp_stream::shutdown_read");
+    detail::shut_down(socket_, SHUT_RD, "net::tcp_stream::shutdown_read");
 }
 
 void tcp_stream::shutdown_read(std::error_code& error) noexcept {
-    error = detail::error_code_of(::shutdown(socket_.get(), SHUT_RD) == 0 ? 0 : errno);
+    detail::shut_down(socket_, SHUT_RD, error);
 }
 
 } // namespace net

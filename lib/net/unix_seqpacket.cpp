@@ -2,6 +2,7 @@
 
 #include "net/endings.hpp"
 #include "net/message.hpp"
+#include "net/socket.hpp"
 #include "net/unix_socket.hpp"
 
 #include <sys/socket.h>

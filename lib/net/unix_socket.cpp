@@ -197,15 +197,4 @@ net::peer_credentials credentials_of(const io::descriptor& socket) {
     return {found.pid, found.uid, found.gid};
 }
 
-void shut_down(const io::descriptor& socket, int how, const char* operation) {
-    std::error_code error;
-    shut_down(socket, how, error);
-    if (error)
-        throw std::system_error(error, operation);
-}
-
-void shut_down(const io::descriptor& socket, int how, std::error_code& error) noexcept {
-    error = error_code_of(::shutdown(socket.get(), how) == 0 ? 0 : errno);
-}
-
 } // namespace coir::detail

@@ -37,8 +37,4 @@ class loop;
 [[nodiscard]] net::unix_endpoint remote_unix_endpoint(const io::descriptor& socket);
 [[nodiscard]] net::peer_credentials credentials_of(const io::descriptor& socket);
 
-/// shutdown(). The first throws std::system_error naming `operation`.
-void shut_down(const io::descriptor& socket, int how, const char* operation);
-void shut_down(const io::descriptor& socket, int how, std::error_code& error) noexcept;
-
 } // namespace coir::detail
