@@ -24,10 +24,7 @@ std::string numbers(std::size_t size) {
 }
 
 raw make_file(std::string_view content, int flags = 0) {
-    std::string name = testing::TempDir() + "coir_copy_XXXXXX";
-    raw file{::mkostemp(name.data(), O_CLOEXEC | flags)};
-    EXPECT_GE(file.get(), 0);
-    ::unlink(name.c_str());
+    raw file = nameless_file(flags);
     EXPECT_EQ(::pwrite(file.get(), content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
     return file;
 }

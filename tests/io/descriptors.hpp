@@ -69,6 +69,16 @@ inline ends make_sockets(int type = SOCK_STREAM) {
     return {raw{made[0]}, raw{made[1]}};
 }
 
+/// A new file without a name, for reading and writing; `flags` as of open().
+inline raw nameless_file(int flags = 0) {
+    std::string name = (std::filesystem::temp_directory_path() / "coir-test-XXXXXX").string();
+    raw file{::mkostemp(name.data(), O_CLOEXEC | flags)};
+    if (file.get() < 0)
+        throw std::system_error(errno, std::generic_category(), "mkostemp");
+    ::unlink(name.c_str());
+    return file;
+}
+
 inline std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span{text});
 }

@@ -1,6 +1,7 @@
 // What happens to files.
 
 #include "io/descriptors.hpp"
+#include "scratch_folder.hpp"
 
 #include <coir/cancelled.hpp>
 #include <coir/fiber.hpp>
@@ -40,20 +41,10 @@ using namespace std::chrono_literals;
 
 class file_watcher_test : public coir::test::descriptors {
 protected:
-    void SetUp() override {
-        descriptors::SetUp();
-        std::string name = (fs::temp_directory_path() / "coir-watch-XXXXXX").string();
-        ASSERT_TRUE(::mkdtemp(name.data()));
-        place = name;
-    }
-    void TearDown() override {
-        fs::remove_all(place);
-        descriptors::TearDown();
-    }
-
     void write(const std::string& name) const { std::ofstream{place / name} << "text"; }
 
-    fs::path place;
+    coir::test::scratch_folder folder;
+    const fs::path& place = folder.path();
 };
 
 bool is(const file_event& event, file_watch watch, file_change what, const std::string& name = {}) {

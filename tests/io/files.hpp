@@ -1,6 +1,7 @@
 #pragma once
 
 #include "descriptors.hpp"
+#include "scratch_folder.hpp"
 
 #include <coir/file.hpp>
 #include <coir/io.hpp>
@@ -35,24 +36,20 @@ class files : public descriptors, public testing::WithParamInterface<const char*
 protected:
     void SetUp() override {
         descriptors::SetUp();
-        std::string name = (std::filesystem::temp_directory_path() / "coir-files-XXXXXX").string();
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        folder_ = name;
         ::setenv("COIR_FILES", GetParam(), 1);
         if (GetParam() == std::string_view{"io_uring"} && !coir::run([] { return io::files_use_io_uring(); }))
             GTEST_SKIP() << "no io_uring here";
     }
     void TearDown() override {
         ::unsetenv("COIR_FILES");
-        std::filesystem::remove_all(folder_);
         descriptors::TearDown();
     }
 
-    [[nodiscard]] std::filesystem::path path(std::string_view name = "file") const { return folder_ / name; }
+    [[nodiscard]] std::filesystem::path path(std::string_view name = "file") const { return folder_.path() / name; }
     [[nodiscard]] static bool by_threads() { return GetParam() == std::string_view{"threads"}; }
 
 private:
-    std::filesystem::path folder_;
+    scratch_folder folder_;
 };
 
 inline std::string contents_of(const std::filesystem::path& path) {

@@ -1,5 +1,5 @@
 // pread_some, pread_all, pwrite_some, pwrite_all: transfers at an offset, of an owner's descriptor and of a bare number.
-#include "io/descriptors.hpp"
+#include "io/holding.hpp"
 
 #include <coir/coir.hpp>
 
@@ -13,38 +13,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-enum class held { borrowed, owned };
-
-class positional : public descriptors, public testing::WithParamInterface<held> {
-protected:
-    // The number to use; with an owner if that is what is tested.
-    int hold(raw& made) {
-        if (GetParam() == held::borrowed)
-            return made.get();
-        return owners_.emplace_back(made.take()).get();
-    }
-
-    template <class Body> void run(Body body) {
-        coir::run([&] {
-            body();
-            owners_.clear();
-        });
-    }
-
-    std::vector<io::descriptor> owners_;
-};
-
-raw make_file(int flags = 0) {
-    std::string name = testing::TempDir() + "coir_positional_XXXXXX";
-    raw file{::mkostemp(name.data(), O_CLOEXEC | flags)};
-    EXPECT_GE(file.get(), 0);
-    ::unlink(name.c_str());
-    return file;
-}
+class positional : public holding {};
 
 TEST_P(positional, the_position_of_the_file_stays) {
     run([this] {
-        raw file = make_file();
+        raw file = nameless_file();
         const int number = hold(file);
         EXPECT_EQ(io::pwrite_all(number, bytes_of("world"), 7), 5U);
         EXPECT_EQ(io::pwrite_some(number, bytes_of("hello, "), 0), 7U);
@@ -61,7 +34,7 @@ TEST_P(positional, the_position_of_the_file_stays) {
 
 TEST_P(positional, less_only_at_the_end_of_file) {
     run([this] {
-        raw file = make_file();
+        raw file = nameless_file();
         const int number = hold(file);
         io::pwrite_all(number, bytes_of("abc"), 0);
         std::array<std::byte, 10> buffer{};
@@ -76,7 +49,7 @@ TEST_P(positional, less_only_at_the_end_of_file) {
 // Beyond what 32 bits hold, and beyond what the system's offsets do: -1 means "the file's position" to some system calls.
 TEST_P(positional, large_and_impossible_offsets) {
     run([this] {
-        raw file = make_file();
+        raw file = nameless_file();
         const int number = hold(file);
         const std::uint64_t far = (1ULL << 33) + 5;
         EXPECT_EQ(io::pwrite_all(number, bytes_of("x"), far), 1U);
@@ -157,7 +130,7 @@ TEST_P(positional, a_full_disk_says_how_far_it_got) {
 
 TEST_P(positional, a_cancelled_fiber_does_not_begin) {
     run([this] {
-        raw file = make_file();
+        raw file = nameless_file();
         const int number = hold(file);
         auto writer = spawn([number] {
             std::error_code error;

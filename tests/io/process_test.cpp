@@ -1,6 +1,7 @@
 // How programs are started: arguments, environment, directory, streams, and what they do not inherit.
 
 #include "io/children.hpp"
+#include "scratch_folder.hpp"
 
 #include <coir/cancelled.hpp>
 #include <coir/fiber.hpp>
@@ -43,27 +44,14 @@ using namespace std::chrono_literals;
 
 class process_test : public coir::test::children {};
 
-/// A directory of the test's own.
-class scratch {
+class scratch : public coir::test::scratch_folder {
 public:
-    scratch() {
-        std::string name = (std::filesystem::temp_directory_path() / "coir-process-XXXXXX").string();
-        if (!::mkdtemp(name.data()))
-            throw std::system_error(errno, std::generic_category(), "mkdtemp");
-        path = name;
-    }
-    ~scratch() { std::filesystem::remove_all(path); }
-    scratch(const scratch&) = delete;
-    scratch& operator=(const scratch&) = delete;
-
     std::string file(const std::string& name, const std::string& text, mode_t mode) const {
-        const std::string made = path / name;
+        const std::string made = path() / name;
         std::ofstream{made} << text;
         ::chmod(made.c_str(), mode);
         return made;
     }
-
-    std::filesystem::path path;
 };
 
 std::string output_of(const std::vector<std::string>& arguments, process_options options = {}) {
@@ -97,10 +85,10 @@ TEST_F(process_test, inherits_adds_replaces_and_drops_variables) {
 TEST_F(process_test, runs_in_the_directory_it_is_given) {
     run([] {
         const scratch place;
-        EXPECT_EQ(output_of({"pwd", "-P"}, {.directory = place.path}),
-                  std::filesystem::canonical(place.path).string() + '\n');
+        EXPECT_EQ(output_of({"pwd", "-P"}, {.directory = place.path()}),
+                  std::filesystem::canonical(place.path()).string() + '\n');
         place.file("here", "#!/bin/sh\necho found", 0755);
-        EXPECT_EQ(output_of({"./here"}, {.directory = place.path}), "found\n"); // from there
+        EXPECT_EQ(output_of({"./here"}, {.directory = place.path()}), "found\n"); // from there
     });
 }
 
@@ -111,9 +99,9 @@ TEST_F(process_test, is_looked_for_in_the_path) {
         place.file("first", "", 0644); // not executable: the search goes on
         const scratch second;
         second.file("first", "#!/bin/sh\necho second", 0755);
-        ::setenv("PATH", (place.path.string() + ":/nowhere::" + second.path.string()).c_str(), 1);
+        ::setenv("PATH", (place.path().string() + ":/nowhere::" + second.path().string()).c_str(), 1);
         EXPECT_EQ(output_of({"first"}), "second\n");
-        ::setenv("PATH", place.path.c_str(), 1);
+        ::setenv("PATH", place.path().c_str(), 1);
         EXPECT_EQ(thrown_by([] { process{{"first"}}; }), std::errc::permission_denied);
         EXPECT_EQ(thrown_by([] { process{{"second"}}; }), std::errc::no_such_file_or_directory);
         ::unsetenv("PATH");

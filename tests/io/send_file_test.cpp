@@ -16,10 +16,7 @@ using namespace std::chrono_literals;
 using send_file = descriptors;
 
 raw make_file(const std::vector<std::byte>& content, int flags = 0) {
-    std::string name = testing::TempDir() + "coir_send_file_XXXXXX";
-    raw file{::mkostemp(name.data(), O_CLOEXEC | flags)};
-    EXPECT_GE(file.get(), 0);
-    ::unlink(name.c_str());
+    raw file = nameless_file(flags);
     EXPECT_EQ(::pwrite(file.get(), content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
     return file;
 }

@@ -1,5 +1,5 @@
 // read_some, write_some, read_all, write_all, readv, writev on descriptors of every kind, owned and borrowed.
-#include "io/descriptors.hpp"
+#include "io/holding.hpp"
 
 #include <coir/coir.hpp>
 
@@ -19,27 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Each test runs on a bare int and on an owner of it.
-enum class held { borrowed, owned };
-
-class transfer : public descriptors, public testing::WithParamInterface<held> {
-protected:
-    // The number to use; with an owner if that is what is tested.
-    int hold(raw& made) {
-        if (GetParam() == held::borrowed)
-            return made.get();
-        return owners_.emplace_back(made.take()).get();
-    }
-
-    template <class Body> void run(Body body) {
-        coir::run([&] {
-            body();
-            owners_.clear();
-        });
-    }
-
-    std::vector<io::descriptor> owners_;
-};
+class transfer : public holding {};
 
 std::vector<std::byte> random_bytes(std::size_t size, unsigned seed) {
     std::mt19937 random{seed};
@@ -190,10 +170,7 @@ TEST_P(transfer, messages_are_kept_apart) {
 
 TEST_P(transfer, regular_file) {
     run([this] {
-        std::string name = testing::TempDir() + "coir_transfer_XXXXXX";
-        raw file{::mkostemp(name.data(), O_CLOEXEC)};
-        ASSERT_GE(file.get(), 0);
-        ::unlink(name.c_str());
+        raw file = nameless_file();
         const auto sent = random_bytes(3'000'000, 5);
         const int number = hold(file);
         io::wait_writable(number);

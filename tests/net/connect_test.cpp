@@ -1,4 +1,5 @@
 #include "io/descriptors.hpp"
+#include "net/black_hole.hpp"
 #include "net/dns_server.hpp"
 
 #include <coir/coir.hpp>
@@ -27,22 +28,6 @@ using by_name = descriptors;
 endpoint nobody(const char* address = "127.0.0.1") {
     return tcp_listener{address, 0}.local_endpoint();
 }
-
-// A listener whose queue is full answers no further connection: as a host that drops packets.
-class black_hole {
-public:
-    black_hole() : listener_(endpoint{"127.0.0.1", 0}, {.backlog = 0}) {
-        std::error_code error;
-        for (int i = 0; i < 4 && !error; ++i)
-            queued_.emplace_back(listener_.local_endpoint(), error, 50ms);
-    }
-    [[nodiscard]] endpoint where() const { return listener_.local_endpoint(); }
-    [[nodiscard]] bool swallows() const { return !queued_.back(); }
-
-private:
-    tcp_listener listener_;
-    std::vector<tcp_stream> queued_;
-};
 
 bool has_v6() {
     return !thrown_by([] { const tcp_listener made{endpoint{"::1", 0}}; });

@@ -1,4 +1,5 @@
 #include "io/descriptors.hpp"
+#include "net/black_hole.hpp"
 
 #include <coir/coir.hpp>
 
@@ -116,22 +117,6 @@ TEST_F(tcp, unreachable_address) {
         EXPECT_FALSE(none);
     });
 }
-
-// A listener whose queue is full answers no further connection: as a host that drops packets.
-class black_hole {
-public:
-    black_hole() : listener_(endpoint{"127.0.0.1", 0}, {.backlog = 0}) {
-        std::error_code error;
-        for (int i = 0; i < 4 && !error; ++i)
-            queued_.emplace_back(listener_.local_endpoint(), error, 50ms);
-    }
-    [[nodiscard]] endpoint where() const { return listener_.local_endpoint(); }
-    [[nodiscard]] bool swallows() const { return !queued_.back(); }
-
-private:
-    tcp_listener listener_;
-    std::vector<tcp_stream> queued_;
-};
 
 TEST_F(tcp, connecting_ends_at_its_deadline) {
     coir::run([] {

@@ -1,4 +1,5 @@
 #include "net/tls_pair.hpp"
+#include "scratch_folder.hpp"
 
 #include <cstdlib>
 #include <filesystem>
@@ -12,22 +13,12 @@ using net::tls_identity;
 
 class tls_contexts : public descriptors {
 protected:
-    tls_contexts() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "coir-tls-XXXXXX").string();
-        if (::mkdtemp(pattern.data()))
-            folder_ = pattern;
-    }
-    ~tls_contexts() override {
-        std::error_code ignored;
-        std::filesystem::remove_all(folder_, ignored);
-    }
-
     std::string file(const std::string& name, const std::string& text) {
-        std::ofstream{folder_ / name} << text;
-        return (folder_ / name).string();
+        std::ofstream{folder_.path() / name} << text;
+        return (folder_.path() / name).string();
     }
 
-    std::filesystem::path folder_;
+    scratch_folder folder_;
 };
 
 // What a context cannot be made of.
@@ -58,10 +49,10 @@ TEST_F(tls_contexts, from_files) {
 
 TEST_F(tls_contexts, from_a_directory) {
     file("authority.pem", trusted_authority().pem());
-    if (std::system(("openssl rehash " + folder_.string() + " 2>/dev/null").c_str()) != 0)
+    if (std::system(("openssl rehash " + folder_.path().string() + " 2>/dev/null").c_str()) != 0)
         GTEST_SKIP() << "no program openssl";
     net::tls_client_options options;
-    options.trust.directory = folder_.string();
+    options.trust.directory = folder_.path().string();
     coir::run([&] {
         tls_pair pair = connect_tls(tls_context::client(options));
         EXPECT_FALSE(shake_hands(pair).client);
@@ -88,7 +79,7 @@ TEST_F(tls_contexts, complaints_name_the_file) {
              .key_file = file("key.pem", "rubbish"),
              .certificate_pem = made.certificate_pem,
              .key_pem = {}};
-    EXPECT_NE(complaint(asked, code).find("net::tls_context: key " + folder_.string() + "/key.pem: "),
+    EXPECT_NE(complaint(asked, code).find("net::tls_context: key " + folder_.path().string() + "/key.pem: "),
               std::string::npos);
     EXPECT_EQ(code.category(), net::tls_category());
 

@@ -1,4 +1,5 @@
 #include "net/tls_pair.hpp"
+#include "scratch_folder.hpp"
 
 #include <csignal>
 #include <filesystem>
@@ -71,17 +72,10 @@ private:
 class tls_programs : public descriptors {
 protected:
     tls_programs() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "coir-tls-XXXXXX").string();
-        if (::mkdtemp(pattern.data()))
-            folder_ = pattern;
         const net::tls_identity identity = trusted_authority().issue();
         file("certificate.pem", identity.certificate_pem);
         file("key.pem", identity.key_pem);
         file("authority.pem", trusted_authority().pem());
-    }
-    ~tls_programs() override {
-        std::error_code ignored;
-        std::filesystem::remove_all(folder_, ignored);
     }
     void SetUp() override {
         if (std::system("openssl version >/dev/null 2>&1") != 0)
@@ -93,10 +87,10 @@ protected:
             descriptors::TearDown();
     }
 
-    void file(const std::string& name, const std::string& text) { std::ofstream{folder_ / name} << text; }
-    std::string path(const std::string& name) { return (folder_ / name).string(); }
+    void file(const std::string& name, const std::string& text) { std::ofstream{folder_.path() / name} << text; }
+    std::string path(const std::string& name) { return (folder_.path() / name).string(); }
 
-    std::filesystem::path folder_;
+    scratch_folder folder_;
 };
 
 TEST_F(tls_programs, s_client_against_our_server) {

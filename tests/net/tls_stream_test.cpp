@@ -69,16 +69,21 @@ TEST_F(tls, the_first_transfer_shakes_hands) {
     });
 }
 
+// Two fibers on each stream: one writes, one reads.
+void send_both_ways(tls_pair& pair, std::size_t total) {
+    task_group group;
+    group.spawn([&] { send_sequence(pair.client, total, 1); });
+    group.spawn([&] { send_sequence(pair.server, total, 2); });
+    group.spawn([&] { expect_sequence(pair.client, total, 3); });
+    group.spawn([&] { expect_sequence(pair.server, total, 4); });
+    group.join();
+}
+
 TEST_F(tls, both_directions_at_once) {
     coir::run([] {
         constexpr std::size_t total = 3'000'000;
         tls_pair pair = secure_pair();
-        task_group group;
-        group.spawn([&] { send_sequence(pair.client, total, 1); });
-        group.spawn([&] { send_sequence(pair.server, total, 2); });
-        group.spawn([&] { expect_sequence(pair.client, total, 3); });
-        group.spawn([&] { expect_sequence(pair.server, total, 4); });
-        group.join();
+        send_both_ways(pair, total);
     });
 }
 
@@ -88,12 +93,7 @@ TEST_F(tls, both_directions_through_small_buffers) {
         tls_pair pair = connect_tls();
         make_narrow(pair.client.native_handle());
         make_narrow(pair.server.native_handle());
-        task_group group;
-        group.spawn([&] { send_sequence(pair.client, total, 1); });
-        group.spawn([&] { send_sequence(pair.server, total, 2); });
-        group.spawn([&] { expect_sequence(pair.client, total, 3); });
-        group.spawn([&] { expect_sequence(pair.server, total, 4); });
-        group.join();
+        send_both_ways(pair, total);
     });
 }
 

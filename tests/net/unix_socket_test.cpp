@@ -1,4 +1,5 @@
 #include "io/descriptors.hpp"
+#include "scratch_folder.hpp"
 
 #include <coir/coir.hpp>
 
@@ -24,22 +25,16 @@ using net::unix_stream;
 
 class unix_socket : public descriptors {
 protected:
-    void SetUp() override {
-        directory_ = (std::filesystem::temp_directory_path() / "coir-unix-XXXXXX").string();
-        ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
-        descriptors::SetUp();
-    }
     void TearDown() override {
         descriptors::TearDown();
         // What they have bound they have removed.
-        EXPECT_TRUE(std::filesystem::is_empty(directory_));
-        std::filesystem::remove_all(directory_);
+        EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
     }
 
-    [[nodiscard]] std::string path(const char* name) const { return directory_ + '/' + name; }
+    [[nodiscard]] std::string path(const char* name) const { return folder_.path() / name; }
     [[nodiscard]] unix_endpoint at(const char* name) const { return unix_endpoint{path(name)}; }
 
-    std::string directory_;
+    scratch_folder folder_;
 };
 
 // Of this test only: abstract names are the machine's.
