@@ -13,67 +13,33 @@
 #include "cores.hpp"
 #include "echo_load.hpp"
 #include "echo_servers.hpp"
-#include "pinned_process.hpp"
-#include "processor_time.hpp"
+#include "loaded_server.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <iostream>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include <sys/resource.h>
 
 namespace {
 
-/// What the process of a load does: connects, says so, and then one turn for each duration that it is told.
-void be_load(int channel, std::uint16_t port, std::size_t connections) {
-    echo_load load{port, connections};
-    send_value(channel, echo_load::result{});
-    for (;;)
-        send_value(channel, load.run(receive_value<std::chrono::nanoseconds>(channel)));
+using turn = loaded_server<echo_load>::turn;
+using microseconds = std::chrono::duration<double, std::micro>;
+
+double processor_time_per_request(const turn& of) {
+    return microseconds{of.processor_time}.count() / static_cast<double>(of.load.answers);
 }
 
-/// A server and its load. The load has a process of its own, because 10,000 connections to each of two servers are as many
-/// descriptors as one process may have on many systems.
-class site {
-public:
-    site(const char* name, void (*serve)(int announce), int core)
-        : name_(name), server_(name, core, serve), port_(receive_value<std::uint16_t>(server_.channel())) {}
+double slowest_hundredth(const turn& of) {
+    return microseconds{of.load.slowest_hundredth}.count();
+}
 
-    void connect(int core, std::size_t connections) {
-        load_.emplace(name_, core, [=, port = port_](int channel) { be_load(channel, port, connections); });
-        (void)receive_value<echo_load::result>(load_->channel()); // connected
-    }
-
-    struct figures {
-        double processor_time; // per request
-        double slowest_hundredth;
-    };
-
-    /// Both in us.
-    figures measure(std::chrono::nanoseconds duration) const {
-        using microseconds = std::chrono::duration<double, std::micro>;
-        const auto before = processor_time_of(server_.id());
-        send_value(load_->channel(), duration);
-        const auto result = receive_value<echo_load::result>(load_->channel());
-        // The server has answered the last request; let it find out that there is no other.
-        std::this_thread::sleep_for(std::chrono::milliseconds{2});
-        const microseconds used = processor_time_of(server_.id()) - before;
-        return {used.count() / static_cast<double>(result.answers), microseconds{result.slowest_hundredth}.count()};
-    }
-
-private:
-    const char* name_;
-    pinned_process server_;
-    std::uint16_t port_;
-    std::optional<pinned_process> load_;
-};
+using figure = double (*)(const turn& of);
 
 struct named_server {
     const char* name;
@@ -89,11 +55,11 @@ named_server server_of(std::string_view name) {
     throw std::runtime_error{"no such server: " + std::string{name}};
 }
 
-double site::figures::*figure_of(std::string_view name) {
+figure figure_of(std::string_view name) {
     if (name == "cpu")
-        return &site::figures::processor_time;
+        return processor_time_per_request;
     if (name == "p99")
-        return &site::figures::slowest_hundredth;
+        return slowest_hundredth;
     throw std::runtime_error{"no such figure: " + std::string{name}};
 }
 
@@ -107,23 +73,14 @@ void raise_descriptor_limit(std::size_t connections) {
     ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-void compare(double site::figures::*figure, const named_server& ours, const named_server& peer, std::size_t connections,
-             int pairs, std::chrono::nanoseconds turn) {
+void compare(figure wanted, const named_server& ours, const named_server& peer, std::size_t connections, int pairs,
+             std::chrono::nanoseconds duration) {
     raise_descriptor_limit(connections);
     const auto [server_core, load_core] = two_cores();
-    site a{ours.name, ours.serve, server_core};
-    site b{peer.name, peer.serve, server_core};
-    for (site* each : {&a, &b}) {
-        each->connect(load_core, connections);
-        each->measure(turn); // warm-up
-    }
-    for (int i = 0; i < pairs; ++i) {
-        // A B, B A, A B: whatever the first of a pair has of being the first, both have it.
-        const bool a_first = i % 2 == 0;
-        const double first = (a_first ? a : b).measure(turn).*figure;
-        const double second = (a_first ? b : a).measure(turn).*figure;
-        std::cout << (a_first ? first : second) << ' ' << (a_first ? second : first) << std::endl;
-    }
+    loaded_server<echo_load> a{ours.name, ours.serve, server_core};
+    loaded_server<echo_load> b{peer.name, peer.serve, server_core};
+    compare_in_turn(a, b, connections, pairs, duration, load_core,
+                    [wanted](const turn& of, const auto& /*server*/) { return wanted(of); });
 }
 
 } // namespace

@@ -1,5 +1,7 @@
 #include "udp_load.hpp"
 
+#include "loopback.hpp"
+
 #include <array>
 #include <cerrno>
 #include <stdexcept>
@@ -16,22 +18,11 @@ using datagram = std::array<std::uint64_t, udp_load::datagram_size / sizeof(std:
 /// Passes over all sockets after which a datagram counts as lost: the server has had thousands of times the time it needs.
 constexpr std::uint64_t patience = 20'000;
 
-int connected_to_loopback(std::uint16_t port) {
-    const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    if (socket < 0 || ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-        throw std::system_error{errno, std::generic_category(), "connect"};
-    return socket;
-}
-
 } // namespace
 
 udp_load::udp_load(std::uint16_t port, std::size_t sockets) {
     for (std::size_t i = 0; i < sockets; ++i)
-        clients_.push_back({connected_to_loopback(port)});
+        clients_.push_back({connect_to_loopback(port, SOCK_DGRAM)});
 }
 
 udp_load::~udp_load() {
