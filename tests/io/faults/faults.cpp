@@ -6,7 +6,8 @@
 //   COIR_FAULTS=storm           a signal for the main thread every millisecond, whose handler interrupts system calls
 //   COIR_FAULTS=storm_restart   the same with SA_RESTART
 //
-// Only calls out of libcoir.so are touched: those of the test itself are not what is tested. The numbers are the same in every
+// Only calls out of libcoir.so are touched: those of the test itself are not what is tested, and go on when the storm has
+// interrupted them. The numbers are the same in every
 // run (COIR_FAULTS_SEED starts others). A program in which nothing was injected fails.
 
 #include <algorithm>
@@ -89,6 +90,14 @@ bool fails(const void* caller, int number) {
     errno = once_in(2) && content_of(number) != content::file ? EAGAIN : EINTR;
     ++injected;
     return true;
+}
+
+// Calls, once more each time that the storm has interrupted a call of the test's own.
+template <class Call> ssize_t undisturbed(const void* caller, Call call) {
+    ssize_t moved = call();
+    while (moved == -1 && errno == EINTR && wanted == fault::storm && !is_library(caller))
+        moved = call();
+    return moved;
 }
 
 std::size_t shortened(const void* caller, int number, std::size_t size) {
@@ -204,12 +213,16 @@ extern "C" {
 
 ssize_t read(int number, void* data, std::size_t size) {
     COIR_NEXT(read);
-    return fails(caller, number) ? -1 : real(number, data, shortened(caller, number, size));
+    if (fails(caller, number))
+        return -1;
+    return undisturbed(caller, [&] { return real(number, data, shortened(caller, number, size)); });
 }
 
 ssize_t write(int number, const void* data, std::size_t size) {
     COIR_NEXT(write);
-    return fails(caller, number) ? -1 : real(number, data, shortened(caller, number, size));
+    if (fails(caller, number))
+        return -1;
+    return undisturbed(caller, [&] { return real(number, data, shortened(caller, number, size)); });
 }
 
 ssize_t pread64(int number, void* data, std::size_t size, off64_t offset) {
@@ -224,12 +237,16 @@ ssize_t pwrite64(int number, const void* data, std::size_t size, off64_t offset)
 
 ssize_t recv(int number, void* data, std::size_t size, int flags) {
     COIR_NEXT(recv);
-    return fails(caller, number) ? -1 : real(number, data, shortened(caller, number, size), flags);
+    if (fails(caller, number))
+        return -1;
+    return undisturbed(caller, [&] { return real(number, data, shortened(caller, number, size), flags); });
 }
 
 ssize_t send(int number, const void* data, std::size_t size, int flags) {
     COIR_NEXT(send);
-    return fails(caller, number) ? -1 : real(number, data, shortened(caller, number, size), flags);
+    if (fails(caller, number))
+        return -1;
+    return undisturbed(caller, [&] { return real(number, data, shortened(caller, number, size), flags); });
 }
 
 ssize_t readv(int number, const iovec* pieces, int count) {
