@@ -54,6 +54,7 @@ public:
     [[nodiscard]] detail::wake_reason lend(detail::offloaded_call& call, deadline until);
 
 private:
+    struct registry;
     struct state;
     std::unique_ptr<state> state_;
 };

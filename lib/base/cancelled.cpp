@@ -1,8 +1,10 @@
 #include <coir/cancelled.hpp>
 
+#include "base/made_once.hpp"
 #include "base/throw_cancelled.hpp"
 
 #include <cxxabi.h>
+#include <memory>
 #include <new>
 #include <typeinfo>
 
@@ -34,6 +36,11 @@ void destroy_cancelled(void* object) {
     static_cast<cancelled*>(object)->~cancelled();
 }
 
+std::unique_ptr<abi::__si_class_type_info> make_thrown_type() {
+    return std::make_unique<abi::__si_class_type_info>(
+        typeid(cancelled).name(), static_cast<const abi::__class_type_info*>(&typeid(abi::__forced_unwind)));
+}
+
 } // namespace
 
 // An ordinary `throw cancelled{}` is eaten by every catch (...) without rethrow, of which libstdc++ has several:
@@ -43,12 +50,9 @@ void destroy_cancelled(void* object) {
 // hence rethrown by libstdc++. A real _Unwind_ForcedUnwind would do neither: it cannot be caught by type, and it ends
 // in std::terminate when it meets a catch (...) inside another handler (hazard A4).
 void throw_cancelled() {
-    // Never destroyed: destructors of static variables throw it, too.
-    static auto& thrown_type = *new abi::__si_class_type_info{
-        typeid(cancelled).name(), static_cast<const abi::__class_type_info*>(&typeid(abi::__forced_unwind))};
     void* object = abi::__cxa_allocate_exception(sizeof(cancelled));
     new (object) cancelled;
-    abi::__cxa_throw(object, &thrown_type, destroy_cancelled);
+    abi::__cxa_throw(object, &made_once<make_thrown_type>(), destroy_cancelled);
 }
 
 #else

@@ -1,8 +1,8 @@
 #include "base/process_barrier.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/remembered.hpp"
 
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <linux/membarrier.h>
@@ -18,22 +18,17 @@ bool membarrier(int command) noexcept {
     return ::syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
-enum class answer : unsigned char { not_asked, yes, no };
-
-constinit std::atomic<answer> registration{answer::not_asked};
+bool can_register() noexcept {
+    const int before = errno;
+    const bool can = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    errno = before;
+    return can;
+}
 
 } // namespace
 
 bool has_process_barrier() noexcept {
-    // Not a static variable of the function: a thread may fork while another one initialises it. Twice does no harm.
-    answer known = registration.load(std::memory_order_relaxed);
-    if (known == answer::not_asked) {
-        const int before = errno;
-        known = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ? answer::yes : answer::no;
-        registration.store(known, std::memory_order_relaxed);
-        errno = before;
-    }
-    return known == answer::yes;
+    return remembered<can_register>();
 }
 
 void process_barrier() noexcept {

@@ -41,6 +41,9 @@ shared_stacks& context_stacks() {
     return stacks;
 }
 
+/// Made before any thread is: one might fork while another one makes it, and the child would wait for ever for that one.
+[[maybe_unused]] const shared_stacks& made_early = context_stacks();
+
 shared_stacks::shared_stacks() {
     const auto unlock = [] { context_stacks().mutex.unlock(); };
     ::pthread_atfork([] { context_stacks().mutex.lock(); }, unlock, unlock);

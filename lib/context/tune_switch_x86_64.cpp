@@ -1,7 +1,9 @@
+#include "base/remembered.hpp"
 #include "context/frame.hpp"
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 
@@ -54,12 +56,10 @@ bool loads_faster_than_it_compares() {
 } // namespace
 
 void tune_switch() noexcept {
-    // Once, by the first thread that makes a loop or a context; the others find it done before they switch.
-    [[maybe_unused]] static const bool measured = [] {
-        const bool loads = loads_faster_than_it_compares();
-        coir_mxcsr_is_free_to_load = loads;
-        return loads;
-    }();
+    // By the first thread that makes a loop or a context, before it switches. If two measure at once, the last one's word
+    // counts, also for the one that switches already: either way is right.
+    const bool loads = remembered<loads_faster_than_it_compares>();
+    std::atomic_ref{coir_mxcsr_is_free_to_load}.store(loads, std::memory_order_relaxed);
 }
 
 } // namespace coir::detail

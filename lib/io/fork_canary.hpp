@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 namespace coir::detail {
 
 /// Recognises a process that was made by _Fork() or clone(), without the handlers that fork() calls: there a loop still is the
@@ -11,7 +13,7 @@ public:
 
     /// Must be called before a loop speaks to epoll. Ends a process that is not the loop's, saying why.
     static void require_own_process() noexcept {
-        if (*is_own_ == 0) [[unlikely]]
+        if (*is_own_.load(std::memory_order_acquire) == 0) [[unlikely]]
             end_process();
     }
 
@@ -19,8 +21,8 @@ private:
     [[noreturn]] static void end_process() noexcept;
 
     static constinit unsigned char always_own_;
-    static constinit volatile unsigned char*
-        is_own_; // cleared by the kernel in every child, set again by our fork() handler
+    /// To what the kernel clears in every child and our fork() handler sets again.
+    static constinit std::atomic<volatile unsigned char*> is_own_;
 };
 
 } // namespace coir::detail

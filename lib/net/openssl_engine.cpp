@@ -1,5 +1,7 @@
 #include "net/openssl_engine.hpp"
 
+#include "base/made_once.hpp"
+
 #include <coir/endpoint.hpp>
 
 #include <cerrno>
@@ -217,18 +219,19 @@ std::string openssl_engine::peer_certificate() const {
     return {data, static_cast<std::size_t>(size)};
 }
 
-// Made once, and there until the process ends.
 BIO_METHOD* openssl_engine::wire_method() {
-    static BIO_METHOD* const only = [] {
-        BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "coir::tls_wire");
-        if (!made)
-            throw std::bad_alloc{};
-        BIO_meth_set_read(made, read_wire);
-        BIO_meth_set_write(made, write_wire);
-        BIO_meth_set_ctrl(made, control_wire);
-        return made;
-    }();
-    return only;
+    return &made_once<make_wire_method>();
+}
+
+openssl_pointer<BIO_METHOD, BIO_meth_free> openssl_engine::make_wire_method() {
+    openssl_pointer<BIO_METHOD, BIO_meth_free> made{
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "coir::tls_wire")};
+    if (!made)
+        throw std::bad_alloc{};
+    BIO_meth_set_read(made.get(), read_wire);
+    BIO_meth_set_write(made.get(), write_wire);
+    BIO_meth_set_ctrl(made.get(), control_wire);
+    return made;
 }
 
 // The header of each record, and each message of TLS itself; several of them fit into one record.

@@ -48,6 +48,7 @@ private:
     [[nodiscard]] bool is_flooded() const noexcept;
 
     static BIO_METHOD* wire_method();
+    static openssl_pointer<BIO_METHOD, BIO_meth_free> make_wire_method();
     static void count_message(int is_ours, int version, int kind, const void* data, std::size_t size, SSL* ssl,
                               void* self) noexcept;
     static int read_wire(BIO* bio, char* buffer, int size) noexcept;

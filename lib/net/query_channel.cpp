@@ -1,5 +1,6 @@
 #include "net/query_channel.hpp"
 
+#include "base/remembered.hpp"
 #include "io/ownership.hpp"
 #include "net/address_order.hpp"
 #include "net/resolver_state.hpp"
@@ -151,9 +152,13 @@ std::vector<ares_addr_port_node> servers_of(const net::resolver_options& options
     return made;
 }
 
+// It counts how often.
+int initialise_library() noexcept {
+    return ares_library_init(ARES_LIB_INIT_ALL);
+}
+
 ares_channel make_channel(const net::resolver_options& options, ares_sock_state_cb state_changed, void* user) {
-    static const int initialised = ares_library_init(ARES_LIB_INIT_ALL);
-    if (initialised != ARES_SUCCESS)
+    if (const int initialised = remembered<initialise_library>(); initialised != ARES_SUCCESS)
         throw option_error(initialised);
     std::string configuration = options.configuration;
     std::string lookups = "b"; // only servers: the hosts file is ours

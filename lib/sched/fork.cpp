@@ -30,6 +30,9 @@ loop_registry& registry() {
     return registry;
 }
 
+/// Made before any thread is: one might fork while another one makes it, and the child would wait for ever for that one.
+[[maybe_unused]] const loop_registry& made_early = registry();
+
 void before_fork() {
     registry().mutex.lock();
 }

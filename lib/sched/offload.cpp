@@ -1,6 +1,7 @@
 #include <coir/offload.hpp>
 
 #include "base/diagnostic.hpp"
+#include "base/made_once.hpp"
 #include "sched/cancellation.hpp"
 #include "sched/describe.hpp"
 #include "sched/shared_wait.hpp"
@@ -30,6 +31,9 @@
 /// The waiter's record is claimed under the mutex as well. A claim that fails means that a deadline or a cancellation was
 /// faster, and that the waiter is on its way to the mutex; when it gets there it finds that the call has ended, and so
 /// delivers the result nevertheless.
+///
+/// fork() holds the mutexes of all pools, so that the child finds them whole. There they have neither threads nor calls, as when
+/// they were made.
 namespace coir {
 namespace detail {
 
@@ -67,12 +71,13 @@ private:
 
 using detail::offloaded_call;
 
-struct offload_pool::state {
-    explicit state(const offload_options& options)
-        : most_threads(options.most_threads != 0 ? options.most_threads
-                                                 : std::max(std::thread::hardware_concurrency() + 1, 4U)),
-          name(options.name.substr(0, 15)), idle_time(options.idle_time) {}
+struct offload_pool::state : detail::list_node {
+    explicit state(const offload_options& options);
+    ~state();
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
 
+    void after_fork_in_child() noexcept;
     void enqueue(offloaded_call& call);
     detail::wake_reason wait_for(offloaded_call& call, detail::shared_wait& record, deadline until,
                                  std::unique_lock<std::mutex>& held);
@@ -100,6 +105,61 @@ namespace {
 constinit thread_local const void* pool_of_this_thread = nullptr;
 
 } // namespace
+
+/// All pools of the process, for fork().
+struct offload_pool::registry {
+    std::mutex mutex; // taken before those of the pools
+    detail::intrusive_list<state> pools;
+
+    registry() { ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
+
+    static registry& only() {
+        static auto& registry = *new offload_pool::registry; // never destroyed: the common pool is not
+        return registry;
+    }
+    static void before_fork() noexcept {
+        only().mutex.lock();
+        only().pools.for_each([](state& pool) { pool.mutex.lock(); });
+    }
+    static void after_fork_in_parent() noexcept {
+        only().pools.for_each([](state& pool) { pool.mutex.unlock(); });
+        only().mutex.unlock();
+    }
+    static void after_fork_in_child() noexcept {
+        only().pools.for_each([](state& pool) { pool.after_fork_in_child(); });
+        only().mutex.unlock();
+    }
+
+    /// Made before any thread is: one might fork while another one makes it, and the child would wait for ever for that one.
+    static const registry& made_early;
+};
+
+[[maybe_unused]] const offload_pool::registry& offload_pool::registry::made_early = only();
+
+offload_pool::state::state(const offload_options& options)
+    : most_threads(options.most_threads != 0 ? options.most_threads
+                                             : std::max(std::thread::hardware_concurrency() + 1, 4U)),
+      name(options.name.substr(0, 15)), idle_time(options.idle_time) {
+    const std::lock_guard hold{registry::only().mutex};
+    registry::only().pools.push_back(*this);
+}
+
+offload_pool::state::~state() {
+    const std::lock_guard hold{registry::only().mutex};
+    unlink();
+}
+
+// With the mutex held, by the only thread that there is. Who has made the calls is dropped, or was another thread's fiber.
+void offload_pool::state::after_fork_in_child() noexcept {
+    queue.for_each([](offloaded_call& call) { call.unlink(); });
+    queued = threads = idle = 0;
+    closing = false;
+    std::construct_at(&something_to_do); // threads of the parent wait for them: these are not to be waited for
+    std::construct_at(&all_ended);
+    if (pool_of_this_thread == this)
+        pool_of_this_thread = nullptr;
+    mutex.unlock();
+}
 
 // With the mutex held. Who is idle may have been told of another call and be on its way; hence the comparison.
 void offload_pool::state::enqueue(offloaded_call& call) {
@@ -196,8 +256,7 @@ offload_pool::~offload_pool() {
 }
 
 offload_pool& offload_pool::common() {
-    static offload_pool& pool = *new offload_pool; // threads may use it as long as the process lives (hazard G9)
-    return pool;
+    return detail::made_once<[] { return std::make_unique<offload_pool>(); }>();
 }
 
 std::size_t offload_pool::thread_count() const {

@@ -1,5 +1,7 @@
 #include "stack/guard.hpp"
 
+#include "base/remembered.hpp"
+
 #include <cerrno>
 #include <ctime>
 #include <sys/mman.h>
@@ -33,16 +35,18 @@ guard_kind probe() noexcept {
     return works ? guard_kind::marker : guard_kind::protection;
 }
 
+std::size_t ask_page_size() noexcept {
+    return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 } // namespace
 
 std::size_t page_size() noexcept {
-    static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    return size;
+    return remembered<ask_page_size>();
 }
 
 guard_kind available_guard() noexcept {
-    static const guard_kind kind = probe();
-    return kind;
+    return remembered<probe>();
 }
 
 std::error_code install_guard(std::byte* begin, std::size_t bytes, guard_kind kind) noexcept {

@@ -73,21 +73,24 @@ void on_fault(int signal, siginfo_t* info, void* interrupted) noexcept {
     pass_on(signal, info, interrupted);
 }
 
-bool install_handler() noexcept {
+void install_handler() noexcept {
     if (::sigaction(SIGSEGV, nullptr, &previous) != 0)
-        return false;
+        return;
     struct sigaction ours {};
     ours.sa_sigaction = on_fault;
     ours.sa_mask = previous.sa_mask; // the previous one runs inside of ours, and as it would alone
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.sa_flags & (SA_NODEFER | SA_RESTART));
-    return ::sigaction(SIGSEGV, &ours, nullptr) == 0;
+    ::sigaction(SIGSEGV, &ours, nullptr);
 }
 
 } // namespace
 
 overflow_report::overflow_report() noexcept : alternate_stack_(detail::add_alternate_stack()) {
-    // Once only: whoever has installed a handler since may call ours from theirs.
-    [[maybe_unused]] static const bool installed = install_handler();
+    // Once only: whoever has installed a handler since may call ours from theirs. No thread waits until another one has done
+    // it, which the child of a fork() may not have.
+    static constinit std::atomic<bool> has_begun{false};
+    if (!has_begun.exchange(true, std::memory_order_relaxed))
+        install_handler();
     ++reports_here;
 }
 

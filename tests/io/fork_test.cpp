@@ -9,6 +9,7 @@
 #include <coir/descriptor.hpp>
 #include <coir/fiber.hpp>
 #include <coir/io.hpp>
+#include <coir/offload.hpp>
 #include <coir/run.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/shared_mutex.hpp>
@@ -23,7 +24,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <linux/kcmp.h>
+#include <memory>
 #include <mutex>
+#include <sched.h>
 #include <string>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -392,7 +395,7 @@ TEST(fork, does_not_disturb_the_parent_in_thousands) {
 #if defined(COIR_ASAN)
     constexpr int forks = 50;
 #else
-    constexpr int forks = 2000;
+    constexpr int forks = 1000;
 #endif
     coir::run([&] {
         ends there = make_pipe();
@@ -439,6 +442,60 @@ TEST(fork, of_a_context_pool_in_use_by_another_thread_leaves_it_usable) {
             bool ran = false;
             coir::context{[&](coir::context::self&) { ran = true; }}.resume();
             ::_exit(ran ? 0 : 1);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        EXPECT_EQ(status, 0);
+    }
+    done = true;
+    other.join();
+}
+
+TEST(fork, leaves_the_child_pools_without_the_threads_of_the_parent) {
+    coir::run([] {
+        coir::offload_pool own{{.most_threads = 1}};
+        std::atomic<bool> done{false};
+        const auto until_done = [&] {
+            while (!done)
+                ::sched_yield();
+        };
+        // The only thread is busy, and a call is in the queue.
+        auto running = spawn([&] { coir::offload(own, until_done); });
+        auto waiting = spawn([&] { coir::offload(own, [] {}); });
+        this_fiber::yield();
+        EXPECT_EQ(own.thread_count(), 1U);
+        EXPECT_TRUE(ended_well(fork_to([&] {
+            coir::offload_pool another;
+            return own.thread_count() == 0 &&
+                   coir::offload(
+                       own, [] { return 1; }, 5s) == 1 &&
+                   coir::offload([] { return 2; }, 5s) == 2 &&
+                   coir::offload(
+                       another, [] { return 3; }, 5s) == 3;
+        })));
+        EXPECT_TRUE(ended_well(fork_to([&] {
+            std::destroy_at(&own); // waits for its threads
+            return true;
+        })));
+        done = true;
+        running.join();
+        waiting.join();
+        EXPECT_EQ(coir::offload(own, [] { return 4; }), 4);
+    });
+}
+
+TEST(fork, while_other_threads_offload_leaves_the_pools_usable) {
+    coir::offload_pool pool{{.most_threads = 2}};
+    std::atomic<bool> done{false};
+    std::thread other{[&] {
+        while (!done)
+            coir::offload(pool, [] {});
+    }};
+    for (int i = 0; i < 100; ++i) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::alarm(10);
+            ::_exit(coir::offload(pool, [] { return 7; }) - 7);
         }
         int status = 0;
         ::waitpid(child, &status, 0);
