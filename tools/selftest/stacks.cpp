@@ -2,6 +2,7 @@
 #include "duty.hpp"
 
 #include <coir/context.hpp>
+#include <coir/overflow_report.hpp>
 #include <coir/stack_size.hpp>
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <ctime>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <sys/mman.h>
@@ -112,6 +114,18 @@ finding check_overflow(bool spoiled) {
     return holds_if(stopped, "ends the process by a signal", end.description());
 }
 
+finding check_overflow_report(bool spoiled) {
+    const child_end end = in_child(STDERR_FILENO, [&] {
+        const auto reports = spoiled ? nullptr : std::make_unique<coir::overflow_report>();
+        coir::context inside{[](coir::context::self& /*self*/) { recurse(); }};
+        inside.resume();
+    });
+    const bool died_of_it = WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGSEGV;
+    const bool said_so = end.output.find("overflowed its") != std::string::npos;
+    return holds_if(died_of_it && said_so, "says whose stack it was, and dies of the original signal",
+                    said_so ? end.description() : "the process said nothing");
+}
+
 std::uintptr_t handler_frame;
 
 void on_signal(int /*signal*/) {
@@ -147,6 +161,7 @@ finding check_signal(bool spoiled) {
 constexpr duty duties[] = {
     {"guard", "guard page", check_guard},
     {"overflow", "overflow", check_overflow},
+    {"overflow-report", "overflow report", check_overflow_report},
     {"signal", "signal on a context's stack", check_signal},
 };
 
