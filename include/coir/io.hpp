@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <system_error>
 
 struct msghdr; // of <sys/socket.h>
@@ -44,7 +45,7 @@ namespace coir::io {
 /// A transfer that failed, and how far it had got.
 class COIR_EXPORT transfer_error : public std::system_error {
 public:
-    transfer_error(std::error_code error, const char* operation, std::size_t bytes_transferred);
+    transfer_error(std::error_code error, const std::string& operation, std::size_t bytes_transferred);
     ~transfer_error() override;
 
     /// Bytes that were moved before the error.

@@ -12,21 +12,22 @@ namespace coir::io {
 namespace {
 
 // The throwing forms: `call(error)` is the other one; bytes() how many of them it has delivered.
-template <class Call, class Bytes> auto throwing(const char* operation, Call call, Bytes bytes) {
+template <class Call, class Bytes>
+auto throwing(const char* operation, const detail::source_reference& source, Call call, Bytes bytes) {
     static_cast<void>(detail::loop::of_running_fiber(operation));
     std::error_code error;
     auto result = call(error);
     if (error)
-        detail::raise(error, operation, bytes(result));
+        detail::raise(error, operation, detail::place_of(source.handle()), bytes(result));
     return result;
 }
 
-template <class Call> auto throwing(const char* operation, Call call) {
-    return throwing(operation, call, [](const auto&) { return std::size_t{0}; });
+template <class Call> auto throwing(const char* operation, const detail::source_reference& source, Call call) {
+    return throwing(operation, source, call, [](const auto&) { return std::size_t{0}; });
 }
 
-std::string too_long(const char* operation, std::size_t capacity) {
-    return std::string{operation} + ": more than " + std::to_string(capacity) + " bytes";
+std::string too_long(const std::string& operation, std::size_t capacity) {
+    return operation + ": more than " + std::to_string(capacity) + " bytes";
 }
 
 } // namespace
@@ -144,44 +145,45 @@ std::size_t buffered_reader::read_exactly(std::span<std::byte> buffer, std::erro
 std::span<const std::byte> buffered_reader::peek(std::size_t count, deadline until) {
     const char* operation = "io::buffered_reader::peek";
     if (count > capacity_)
-        throw transfer_error(std::make_error_code(std::errc::message_size), too_long(operation, capacity_).c_str(), 0);
-    return throwing(operation, [&](std::error_code& error) { return peek(count, error, until); });
+        throw transfer_error(std::make_error_code(std::errc::message_size), too_long(operation, capacity_), 0);
+    return throwing(operation, source_, [&](std::error_code& error) { return peek(count, error, until); });
 }
 
 std::string_view buffered_reader::read_until(std::string_view delimiter, deadline until) {
     const char* operation = "io::buffered_reader::read_until";
-    return throwing(operation, [&](std::error_code& error) {
+    return throwing(operation, source_, [&](std::error_code& error) {
         const std::string_view taken = read_until(delimiter, error, until);
         if (error == std::errc::message_size && buffered().size() == capacity_)
-            throw transfer_error(error, too_long(operation, capacity_).c_str(), 0);
+            throw transfer_error(error, too_long(operation + detail::place_of(source_.handle()), capacity_), 0);
         return taken;
     });
 }
 
 std::optional<std::string_view> buffered_reader::read_line(deadline until) {
     const char* operation = "io::buffered_reader::read_line";
-    return throwing(operation, [&](std::error_code& error) {
+    return throwing(operation, source_, [&](std::error_code& error) {
         const std::optional<std::string_view> line = read_line(error, until);
         if (error == std::errc::message_size && buffered().size() == capacity_)
-            throw transfer_error(error, too_long(operation, capacity_).c_str(), 0);
+            throw transfer_error(error, too_long(operation + detail::place_of(source_.handle()), capacity_), 0);
         return line;
     });
 }
 
 std::size_t buffered_reader::read_some(std::span<std::byte> buffer, deadline until) {
-    return throwing("io::buffered_reader::read_some",
+    return throwing("io::buffered_reader::read_some", source_,
                     [&](std::error_code& error) { return read_some(buffer, error, until); });
 }
 
 std::size_t buffered_reader::read_all(std::span<std::byte> buffer, deadline until) {
     return throwing(
-        "io::buffered_reader::read_all", [&](std::error_code& error) { return read_all(buffer, error, until); },
-        [](std::size_t done) { return done; });
+        "io::buffered_reader::read_all", source_,
+        [&](std::error_code& error) { return read_all(buffer, error, until); }, [](std::size_t done) { return done; });
 }
 
 void buffered_reader::read_exactly(std::span<std::byte> buffer, deadline until) {
     throwing(
-        "io::buffered_reader::read_exactly", [&](std::error_code& error) { return read_exactly(buffer, error, until); },
+        "io::buffered_reader::read_exactly", source_,
+        [&](std::error_code& error) { return read_exactly(buffer, error, until); },
         [](std::size_t done) { return done; });
 }
 

@@ -2,9 +2,11 @@
 
 #include "io/errors.hpp"
 #include "io/perform.hpp"
+#include "io/place.hpp"
 
 #include <cerrno>
 #include <cstddef>
+#include <string>
 #include <system_error>
 
 /// \file
@@ -12,17 +14,18 @@
 namespace coir::detail {
 
 /// Throws what the failed `operation` must: coir::cancelled, or io::transfer_error when bytes have been moved or
-/// something else went wrong.
-[[noreturn]] void raise(const outcome& failed, const char* operation);
+/// something else went wrong. The message names the operation and where it went: see place.hpp.
+[[noreturn]] void raise(const outcome& failed, const char* operation, const std::string& place);
+[[noreturn]] void raise(const outcome& failed, const char* operation, int descriptor);
 
 /// The same for what a stream has reported.
-[[noreturn]] void raise(std::error_code failed, const char* operation, std::size_t bytes);
+[[noreturn]] void raise(std::error_code failed, const char* operation, const std::string& place, std::size_t bytes);
 
 template <class Work>
 [[gnu::always_inline]] inline std::size_t transfer(const char* operation, int number, Work work, deadline until) {
     const outcome done = perform(loop::of_running_fiber(operation), number, work, until);
     if (done.error != 0) [[unlikely]]
-        raise(done, operation);
+        raise(done, operation, number);
     return done.bytes;
 }
 
@@ -39,11 +42,11 @@ template <class Work>
     return done.bytes;
 }
 
-/// The same for what is not one perform(): `call(loop&)` returns an outcome.
-template <class Call> std::size_t in_loop(const char* operation, Call call) {
+/// The same for what is not one perform(), and moves bytes from one descriptor to another: `call(loop&)` returns an outcome.
+template <class Call> std::size_t in_loop(const char* operation, int from, int to, Call call) {
     const outcome done = call(loop::of_running_fiber(operation));
     if (done.error != 0)
-        raise(done, operation);
+        raise(done, operation, " from " + name_of(from) + " to " + name_of(to));
     return done.bytes;
 }
 

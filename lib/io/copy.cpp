@@ -112,8 +112,9 @@ outcome copy_from_socket(loop& here, const transfer_end& from, const transfer_en
             return {work.moved(), error};
         switch (work.left_for()) {
         case peeking::state::going_on:
-        case peeking::state::ended:
             return {work.moved(), 0};
+        case peeking::state::ended: // in the kernel's eyes: of a reset it tells once only
+            return {work.moved(), from.slot->broken};
         case peeking::state::failed:
             note_broken(here, from.number, work.error());
             return {work.moved(), work.error()};
@@ -211,7 +212,7 @@ std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, s
     std::error_code error;
     const std::size_t moved = copy_buffered(from, to, limit, error, until);
     if (error)
-        raise(error, operation, moved);
+        raise(error, operation, to.handle() == no_handle ? std::string{} : " to " + name_of(to.handle()), moved);
     return moved;
 }
 
@@ -220,7 +221,8 @@ std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, s
 namespace io {
 
 std::size_t copy(int from, int to, std::size_t limit, deadline until) {
-    return detail::in_loop("io::copy", [&](detail::loop& here) { return detail::copy(here, from, to, limit, until); });
+    return detail::in_loop("io::copy", from, to,
+                           [&](detail::loop& here) { return detail::copy(here, from, to, limit, until); });
 }
 
 std::size_t copy(int from, int to, std::size_t limit, std::error_code& error, deadline until) noexcept {

@@ -22,7 +22,7 @@ namespace coir::detail {
     if (failed.error == was_cancelled && failed.bytes == 0)
         throw_cancelled(loop::current()->running(), operation);
     const std::string text = std::string{operation} + " [" + path.string() + ']';
-    throw io::transfer_error(error_code_of(failed.error), text.c_str(), failed.bytes);
+    throw io::transfer_error(error_code_of(failed.error), text, failed.bytes);
 }
 
 } // namespace coir::detail

@@ -2,22 +2,27 @@
 
 #include "io/call.hpp"
 #include "io/ownership.hpp"
+#include "io/place.hpp"
 #include "io/transfer.hpp"
 
 namespace coir {
 
-void detail::raise(const outcome& failed, const char* operation) {
+void detail::raise(const outcome& failed, const char* operation, const std::string& place) {
     if (failed.error == was_cancelled && failed.bytes == 0)
         throw_cancelled(loop::current()->running(), operation);
-    throw io::transfer_error(error_code_of(failed.error), operation, failed.bytes);
+    throw io::transfer_error(error_code_of(failed.error), operation + place, failed.bytes);
 }
 
-void detail::raise(std::error_code failed, const char* operation, std::size_t bytes) {
+void detail::raise(const outcome& failed, const char* operation, int descriptor) {
+    raise(failed, operation, place_of(descriptor));
+}
+
+void detail::raise(std::error_code failed, const char* operation, const std::string& place, std::size_t bytes) {
     fiber_base& running = loop::current()->running();
     // A stream may report this for a reason of its own.
     if (failed == std::errc::operation_canceled && bytes == 0 && cancellation_due(running))
         throw_cancelled(running, operation);
-    throw io::transfer_error(failed, operation, bytes);
+    throw io::transfer_error(failed, operation + place, bytes);
 }
 
 namespace io {
@@ -26,7 +31,7 @@ using detail::amount;
 using detail::direction;
 using detail::transfer;
 
-transfer_error::transfer_error(std::error_code error, const char* operation, std::size_t bytes_transferred)
+transfer_error::transfer_error(std::error_code error, const std::string& operation, std::size_t bytes_transferred)
     : std::system_error(error, operation), bytes_transferred_(bytes_transferred) {}
 
 transfer_error::~transfer_error() = default;

@@ -114,8 +114,9 @@ outcome send_file(loop& here, int out, int file, std::uint64_t offset, std::size
 namespace io {
 
 std::size_t send_file(int out, int file, std::uint64_t offset, std::size_t count, deadline until) {
-    return detail::in_loop(
-        "io::send_file", [&](detail::loop& here) { return detail::send_file(here, out, file, offset, count, until); });
+    return detail::in_loop("io::send_file", file, out, [&](detail::loop& here) {
+        return detail::send_file(here, out, file, offset, count, until);
+    });
 }
 
 std::size_t send_file(int out, int file, std::uint64_t offset, std::size_t count, std::error_code& error,

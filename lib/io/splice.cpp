@@ -106,7 +106,7 @@ outcome splice(loop& here, int in, int out, std::size_t count, deadline until) n
 namespace io {
 
 std::size_t splice(int in, int out, std::size_t count, deadline until) {
-    return detail::in_loop("io::splice",
+    return detail::in_loop("io::splice", in, out,
                            [&](detail::loop& here) { return detail::splice(here, in, out, count, until); });
 }
 

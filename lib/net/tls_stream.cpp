@@ -386,7 +386,7 @@ template <class Call> std::size_t call(const char* operation, connection_pointer
         return done.bytes;
     if (done.was_cancelled && done.bytes == 0)
         throw_cancelled(here.running(), operation);
-    throw io::transfer_error(done.error, (operation + (on ? whom(*on) : std::string{})).c_str(), done.bytes);
+    throw io::transfer_error(done.error, operation + (on ? whom(*on) : std::string{}), done.bytes);
 }
 
 template <class Call> std::size_t call(std::error_code& error, connection_pointer on, Call steps) noexcept {

@@ -57,7 +57,7 @@ namespace {
 [[noreturn]] void raise(const detail::outcome& failed, const char* operation, const std::string& what) {
     if (failed.error == detail::was_cancelled && failed.bytes == 0)
         detail::throw_cancelled(loop::current()->running(), operation);
-    throw io::transfer_error(detail::error_code_of(failed.error), what.c_str(), failed.bytes);
+    throw io::transfer_error(detail::error_code_of(failed.error), what, failed.bytes);
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <random>
+#include <string>
 #include <vector>
 
 /// A peer that resets the connection, at every moment there is.
@@ -42,18 +43,50 @@ TEST_F(reset, while_reading) {
         });
         made.far.write_all(bytes_of("ab"), 5s);
         this_fiber::sleep_for(1ms);
+        const std::string peer = made.near.remote_endpoint().to_string();
         reset_by(made.far);
         try {
             some.join();
             ADD_FAILURE();
         } catch (const io::transfer_error& failure) {
             EXPECT_EQ(failure.code(), std::errc::connection_reset);
+            EXPECT_EQ(failure.what(), "io::read_all with " + peer + ": Connection reset by peer");
             EXPECT_EQ(failure.bytes_transferred(), 2U);
         }
         // It is told to everybody, and again.
         std::array<std::byte, 1> byte{};
         EXPECT_EQ(thrown_by([&] { made.near.read_some(byte, 5s); }), std::errc::connection_reset);
         EXPECT_EQ(thrown_by([&] { made.near.write_some(byte, 5s); }), std::errc::connection_reset);
+    });
+}
+
+TEST_F(reset, is_told_by_everything_that_reads_or_writes_naming_the_peer) {
+    coir::run([] {
+        for (const char* self : {"127.0.0.1", "::1"}) {
+            tcp_listener listener{self, 0};
+            tcp_stream near{listener.local_endpoint(), 5s};
+            tcp_stream far = listener.accept(5s);
+            const std::string peer = near.remote_endpoint().to_string();
+            reset_by(far);
+            const auto text = [](auto call) -> std::string {
+                try {
+                    call();
+                    return "no error";
+                } catch (const std::system_error& failure) {
+                    return failure.what();
+                }
+            };
+            EXPECT_EQ(text([&] { io::buffered_reader{near}.read_line(5s); }),
+                      "io::buffered_reader::read_line with " + peer + ": Connection reset by peer");
+            EXPECT_EQ(text([&] {
+                          io::buffered_writer out{near};
+                          out.write_all(bytes_of("a"), 5s);
+                          out.flush(5s);
+                      }),
+                      "io::buffered_writer::flush with " + peer + ": Connection reset by peer");
+            EXPECT_EQ(text([&] { io::copy(near, near, io::no_limit, 5s); }),
+                      "io::copy from " + peer + " to " + peer + ": Connection reset by peer");
+        }
     });
 }
 

@@ -15,6 +15,22 @@
 
 namespace coir::detail {
 
+inline constexpr int no_handle = -2; // not -1, which stands for a descriptor that is closed
+
+/// The descriptor that a stream leads to, for messages; no_handle if it does not tell.
+template <class Stream> int handle_of(const Stream& stream) noexcept {
+    if constexpr (requires {
+                      { stream.native_handle() } -> std::same_as<int>;
+                  })
+        return stream.native_handle();
+    else if constexpr (requires {
+                           { stream.get() } -> std::same_as<int>;
+                       })
+        return stream.get();
+    else
+        return no_handle;
+}
+
 /// A number is copied: there need be nothing that outlives the reference.
 template <class Stream>
 inline constexpr bool is_number = std::same_as<std::remove_cv_t<Stream>, io::borrowed_descriptor>;
@@ -29,16 +45,19 @@ public:
           read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
                    deadline until) noexcept {
               return static_cast<Stream*>(self.stream_)->read_some(buffer, error, until);
-          }) {}
+          }),
+          handle_(
+              [](const source_reference& self) noexcept { return handle_of(*static_cast<Stream*>(self.stream_)); }) {}
     explicit source_reference(io::borrowed_descriptor number) noexcept
         : number_(number), read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
-                                    deadline until) noexcept { return self.number_.read_some(buffer, error, until); }) {
-    }
+                                    deadline until) noexcept { return self.number_.read_some(buffer, error, until); }),
+          handle_([](const source_reference& self) noexcept { return handle_of(self.number_); }) {}
 
     /// read_some() of the source. A reference is no stream itself, or copying one would refer to the copied.
     std::size_t read(std::span<std::byte> buffer, std::error_code& error, deadline until) const noexcept {
         return read_(*this, buffer, error, until);
     }
+    [[nodiscard]] int handle() const noexcept { return handle_(*this); }
 
 private:
     using call = std::size_t(const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
@@ -47,6 +66,7 @@ private:
     void* stream_ = nullptr;
     io::borrowed_descriptor number_;
     call* read_;
+    int (*handle_)(const source_reference& self) noexcept;
 };
 
 /// The same for something to write to.
@@ -58,16 +78,19 @@ public:
         : stream_(const_cast<void*>(static_cast<const void*>(std::addressof(stream)))),
           write_([](const sink_reference& self, pieces both, std::error_code& error, deadline until) noexcept {
               return write_to(*static_cast<Stream*>(self.stream_), both, error, until);
-          }) {}
+          }),
+          handle_([](const sink_reference& self) noexcept { return handle_of(*static_cast<Stream*>(self.stream_)); }) {}
     explicit sink_reference(io::borrowed_descriptor number) noexcept
         : number_(number), write_([](const sink_reference& self, pieces both, std::error_code& error,
-                                     deadline until) noexcept { return write_to(self.number_, both, error, until); }) {}
+                                     deadline until) noexcept { return write_to(self.number_, both, error, until); }),
+          handle_([](const sink_reference& self) noexcept { return handle_of(self.number_); }) {}
 
     /// Both, one after the other; in one go if the stream can do that.
     std::size_t write(std::span<const std::byte> first, std::span<const std::byte> second, std::error_code& error,
                       deadline until) const noexcept {
         return write_(*this, {first, second}, error, until);
     }
+    [[nodiscard]] int handle() const noexcept { return handle_(*this); }
 
 private:
     struct pieces {
@@ -95,6 +118,7 @@ private:
     void* stream_ = nullptr;
     io::borrowed_descriptor number_;
     call* write_;
+    int (*handle_)(const sink_reference& self) noexcept;
 };
 
 } // namespace coir::detail

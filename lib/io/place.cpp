@@ -1,0 +1,75 @@
+#include "io/place.hpp"
+
+#include <coir/detail/stream_reference.hpp>
+
+#include <array>
+#include <cstddef>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+namespace coir::detail {
+namespace {
+
+struct socket_name {
+    sockaddr_storage address{};
+    socklen_t size = 0;
+};
+
+// Nothing if there is no address to speak of.
+std::string text_of(const socket_name& name) {
+    if (name.address.ss_family == AF_UNIX) {
+        const auto& local = reinterpret_cast<const sockaddr_un&>(name.address);
+        if (name.size <= offsetof(sockaddr_un, sun_path))
+            return {};
+        const std::string path{local.sun_path, name.size - offsetof(sockaddr_un, sun_path)};
+        return path.front() == '\0' ? '@' + path.substr(1) : path.substr(0, path.find('\0'));
+    }
+    std::array<char, NI_MAXHOST> host{};
+    std::array<char, NI_MAXSERV> port{};
+    if (::getnameinfo(reinterpret_cast<const sockaddr*>(&name.address), name.size, host.data(), host.size(),
+                      port.data(), port.size(), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return {};
+    const bool is_v6 = name.address.ss_family == AF_INET6;
+    return (is_v6 ? '[' + std::string{host.data()} + ']' : std::string{host.data()}) + ':' + port.data();
+}
+
+// getpeername() does not know the peer of a broken connection any more. SO_PEERNAME does, of a size that must be right.
+std::string peer_of(int descriptor) {
+    socket_name peer;
+    for (const std::size_t size : {sizeof(sockaddr_in6), sizeof(sockaddr_in)}) {
+        peer.size = static_cast<socklen_t>(size);
+        if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERNAME, &peer.address, &peer.size) == 0 && peer.size == size)
+            return text_of(peer);
+    }
+    peer.size = sizeof peer.address;
+    if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer.address), &peer.size) == 0)
+        return text_of(peer);
+    return {};
+}
+
+std::string own_name_of(int descriptor) {
+    socket_name own;
+    own.size = sizeof own.address;
+    std::string text;
+    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own.address), &own.size) == 0)
+        text = text_of(own);
+    return text.empty() ? "descriptor " + std::to_string(descriptor) : text;
+}
+
+} // namespace
+
+std::string name_of(int descriptor) {
+    std::string peer = peer_of(descriptor);
+    return peer.empty() ? own_name_of(descriptor) : peer;
+}
+
+std::string place_of(int descriptor) {
+    if (descriptor == no_handle)
+        return {};
+    const std::string peer = peer_of(descriptor);
+    return peer.empty() ? " on " + own_name_of(descriptor) : " with " + peer;
+}
+
+} // namespace coir::detail
