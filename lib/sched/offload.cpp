@@ -71,7 +71,7 @@ private:
 
 using detail::offloaded_call;
 
-struct offload_pool::state : detail::list_node {
+struct [[gnu::visibility("hidden")]] offload_pool::state : detail::list_node {
     explicit state(const offload_options& options);
     ~state();
     state(const state&) = delete;
@@ -107,7 +107,7 @@ constinit thread_local const void* pool_of_this_thread = nullptr;
 } // namespace
 
 /// All pools of the process, for fork().
-struct offload_pool::registry {
+struct [[gnu::visibility("hidden")]] offload_pool::registry {
     std::mutex mutex; // taken before those of the pools
     detail::intrusive_list<state> pools;
 

