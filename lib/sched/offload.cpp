@@ -78,12 +78,12 @@ struct [[gnu::visibility("hidden")]] offload_pool::state : detail::list_node {
     state& operator=(const state&) = delete;
 
     void after_fork_in_child() noexcept;
-    void enqueue(offloaded_call& call);
-    detail::wake_reason wait_for(offloaded_call& call, detail::shared_wait& record, deadline until,
-                                 std::unique_lock<std::mutex>& held);
-    bool withdraw(offloaded_call& call) noexcept;
+    void enqueue(offloaded_call & call);
+    detail::wake_reason wait_for(offloaded_call & call, detail::shared_wait & record, deadline until,
+                                 std::unique_lock<std::mutex> & held);
+    bool withdraw(offloaded_call & call) noexcept;
     void work();
-    void carry_out(std::unique_lock<std::mutex>& held, offloaded_call& call);
+    void carry_out(std::unique_lock<std::mutex> & held, offloaded_call & call);
 
     const std::size_t most_threads;
     const std::string name; // as long as the system allows
@@ -111,7 +111,9 @@ struct [[gnu::visibility("hidden")]] offload_pool::registry {
     std::mutex mutex; // taken before those of the pools
     detail::intrusive_list<state> pools;
 
-    registry() { ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
+    registry() {
+        ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    }
 
     static registry& only() {
         static auto& registry = *new offload_pool::registry; // never destroyed: the common pool is not
