@@ -59,7 +59,7 @@ compilers = {options.compiler, *(["clang++"] if shutil.which("clang++") else [])
 public_headers = headers
 if options.private:
     include_dirs.append(options.private)
-    headers += sorted(options.private.rglob("*.hpp"))
+    headers = headers + sorted(options.private.rglob("*.hpp"))  # not +=: public_headers is the same list
 
 with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
     jobs = [pool.submit(compiles, public_headers, compiler, [options.public]) for compiler in compilers]
