@@ -54,8 +54,8 @@ public:
     [[nodiscard]] detail::wake_reason lend(detail::offloaded_call& call, deadline until);
 
 private:
-    struct registry;
-    struct state;
+    struct [[gnu::visibility("hidden")]] registry;
+    struct [[gnu::visibility("hidden")]] state;
     std::unique_ptr<state> state_;
 };
 

@@ -28,26 +28,26 @@ constexpr owner_description contexts_as_owners{
 /// Stacks of contexts, which any thread may make, resume and destroy.
 struct shared_stacks {
     std::mutex mutex; // held across fork(), so that the child finds the pools whole
-    stack_pools pools{default_stack_size, 0, &contexts_as_owners};
+    /// Null: there has been no context yet. Never destroyed: contexts in static variables may be destroyed later (hazard G9).
+    stack_pools* pools = nullptr;
 
-    shared_stacks();
+    [[nodiscard]] stack_pool& of_size(std::size_t size) {
+        if (!pools)
+            pools = new stack_pools{default_stack_size, 0, &contexts_as_owners};
+        return pools->of_size(size);
+    }
 };
 
 constexpr std::size_t pooled_stacks = 64;
 
-/// Never destroyed: contexts in static variables may be destroyed after it would have been (hazard G9).
-shared_stacks& context_stacks() {
-    static auto& stacks = *new shared_stacks;
-    return stacks;
+constinit shared_stacks context_stacks;
+
+void unlock_after_fork() noexcept {
+    context_stacks.mutex.unlock();
 }
 
-/// Made before any thread is: one might fork while another one makes it, and the child would wait for ever for that one.
-[[maybe_unused]] const shared_stacks& made_early = context_stacks();
-
-shared_stacks::shared_stacks() {
-    const auto unlock = [] { context_stacks().mutex.unlock(); };
-    ::pthread_atfork([] { context_stacks().mutex.lock(); }, unlock, unlock);
-}
+[[maybe_unused]] const int fork_handlers =
+    ::pthread_atfork([] { context_stacks.mutex.lock(); }, unlock_after_fork, unlock_after_fork);
 
 // The body of a context's stack.
 void context_main(void* argument) {
@@ -70,11 +70,10 @@ void context_main(void* argument) {
 
 void prepare_context(context_state& state, const context_options& options) {
     tune_switch();
-    shared_stacks& shared = context_stacks();
     stack fresh{};
     {
-        const std::lock_guard lock{shared.mutex};
-        state.stacks = &shared.pools.of_size(options.stack_size);
+        const std::lock_guard lock{context_stacks.mutex};
+        state.stacks = &context_stacks.of_size(options.stack_size);
         state.stacks->promise();
         try {
             fresh = state.stacks->allocate(&state);
@@ -104,8 +103,7 @@ void destroy_context(context_state& state) noexcept {
         if (state.failure && !is_cancelled(state.failure))
             report("a context that was being destroyed ended by another exception than coir::cancelled");
     }
-    shared_stacks& shared = context_stacks();
-    const std::lock_guard lock{shared.mutex};
+    const std::lock_guard lock{context_stacks.mutex};
     state.stacks->deallocate(state.stack);
     state.stacks->end_promise();
     state.stacks->trim(pooled_stacks, 1);

@@ -53,13 +53,18 @@ bool loads_faster_than_it_compares() {
     return loading < comparing;
 }
 
+bool measure() noexcept {
+    const bool loads = loads_faster_than_it_compares();
+    std::atomic_ref{coir_mxcsr_is_free_to_load}.store(loads, std::memory_order_relaxed);
+    return loads;
+}
+
 } // namespace
 
 void tune_switch() noexcept {
     // By the first thread that makes a loop or a context, before it switches. If two measure at once, the last one's word
     // counts, also for the one that switches already: either way is right.
-    const bool loads = remembered<loads_faster_than_it_compares>();
-    std::atomic_ref{coir_mxcsr_is_free_to_load}.store(loads, std::memory_order_relaxed);
+    (void)remembered<measure>();
 }
 
 } // namespace coir::detail

@@ -8,64 +8,49 @@
 #include <exception>
 #include <mutex>
 #include <pthread.h>
+#include <type_traits>
 #include <utility>
 
 namespace coir::detail {
 namespace {
 
-void before_fork();
-void after_fork_in_parent();
-
-/// All loops of the process. Never destroyed: threads may run loops while main() returns.
+/// All loops of the process.
 struct loop_registry {
     std::mutex mutex; // held across fork(), so that the child finds the list whole
     intrusive_list<fork_registration> loops;
     intrusive_list<fiber_base> dropped; // fibers without a handle: nobody owns them any more
-
-    loop_registry() { ::pthread_atfork(before_fork, after_fork_in_parent, loop::after_fork_in_child); }
 };
 
-loop_registry& registry() {
-    static auto& registry = *new loop_registry;
-    return registry;
-}
+constinit loop_registry registry;
+static_assert(std::is_trivially_destructible_v<loop_registry>); // threads may run loops while main() returns
 
-/// Made before any thread is: one might fork while another one makes it, and the child would wait for ever for that one.
-[[maybe_unused]] const loop_registry& made_early = registry();
-
-void before_fork() {
-    registry().mutex.lock();
-}
-
-void after_fork_in_parent() {
-    registry().mutex.unlock();
-}
+[[maybe_unused]] const int fork_handlers =
+    ::pthread_atfork([] { registry.mutex.lock(); }, [] { registry.mutex.unlock(); }, loop::after_fork_in_child);
 
 } // namespace
 
 constinit thread_local loop* loop::forked_ = nullptr;
 
 fork_registration::fork_registration(loop& registered) : loop_(registered) {
-    loop_registry& all = registry();
-    const std::lock_guard lock{all.mutex};
-    all.loops.push_back(*this);
+    const std::lock_guard lock{registry.mutex};
+    registry.loops.push_back(*this);
 }
 
 fork_registration::~fork_registration() {
-    const std::lock_guard lock{registry().mutex};
+    const std::lock_guard lock{registry.mutex};
     unlink();
 }
 
 void loop::after_fork_in_child() noexcept {
     if (current_) // or a child that has not asked for it forks again
         forked_ = std::exchange(current_, nullptr);
-    registry().loops.for_each([](fork_registration& each) {
+    registry.loops.for_each([](fork_registration& each) {
         if (&each.registered() == forked_)
             return;
         each.registered().driver_.abandon_in_child();
         each.unlink(); // the thread that would do it does not exist, nor will its stack
     });
-    registry().mutex.unlock();
+    registry.mutex.unlock();
 }
 
 loop* loop::continued_in_child() noexcept {
@@ -104,7 +89,7 @@ void loop::drop_others() noexcept {
         if (wait_record* const record = std::exchange(fiber.waiting, nullptr))
             record->reason.store(wake_reason::cancelled, std::memory_order_relaxed);
         if (!fiber.has_handle)
-            registry().dropped.push_back(fiber);
+            registry.dropped.push_back(fiber);
     });
     // Nor does it wait for the members of its task groups.
     for (scope_state* scope = running_ ? running_->scope : nullptr; scope; scope = scope->outer)

@@ -71,19 +71,19 @@ private:
 
 using detail::offloaded_call;
 
-struct [[gnu::visibility("hidden")]] offload_pool::state : detail::list_node {
+struct offload_pool::state : detail::list_node {
     explicit state(const offload_options& options);
     ~state();
     state(const state&) = delete;
     state& operator=(const state&) = delete;
 
     void after_fork_in_child() noexcept;
-    void enqueue(offloaded_call & call);
-    detail::wake_reason wait_for(offloaded_call & call, detail::shared_wait & record, deadline until,
-                                 std::unique_lock<std::mutex> & held);
-    bool withdraw(offloaded_call & call) noexcept;
+    void enqueue(offloaded_call& call);
+    detail::wake_reason wait_for(offloaded_call& call, detail::shared_wait& record, deadline until,
+                                 std::unique_lock<std::mutex>& held);
+    bool withdraw(offloaded_call& call) noexcept;
     void work();
-    void carry_out(std::unique_lock<std::mutex> & held, offloaded_call & call);
+    void carry_out(std::unique_lock<std::mutex>& held, offloaded_call& call);
 
     const std::size_t most_threads;
     const std::string name; // as long as the system allows
@@ -107,47 +107,42 @@ constinit thread_local const void* pool_of_this_thread = nullptr;
 } // namespace
 
 /// All pools of the process, for fork().
-struct [[gnu::visibility("hidden")]] offload_pool::registry {
+struct offload_pool::registry {
     std::mutex mutex; // taken before those of the pools
     detail::intrusive_list<state> pools;
 
-    registry() {
-        ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    void before_fork() noexcept {
+        mutex.lock();
+        pools.for_each([](state& pool) { pool.mutex.lock(); });
+    }
+    void after_fork_in_parent() noexcept {
+        pools.for_each([](state& pool) { pool.mutex.unlock(); });
+        mutex.unlock();
+    }
+    void after_fork_in_child() noexcept {
+        pools.for_each([](state& pool) { pool.after_fork_in_child(); });
+        mutex.unlock();
     }
 
-    static registry& only() {
-        static auto& registry = *new offload_pool::registry; // never destroyed: the common pool is not
-        return registry;
-    }
-    static void before_fork() noexcept {
-        only().mutex.lock();
-        only().pools.for_each([](state& pool) { pool.mutex.lock(); });
-    }
-    static void after_fork_in_parent() noexcept {
-        only().pools.for_each([](state& pool) { pool.mutex.unlock(); });
-        only().mutex.unlock();
-    }
-    static void after_fork_in_child() noexcept {
-        only().pools.for_each([](state& pool) { pool.after_fork_in_child(); });
-        only().mutex.unlock();
-    }
-
-    /// Made before any thread is: one might fork while another one makes it, and the child would wait for ever for that one.
-    static const registry& made_early;
+    static registry all;
+    static const int fork_handlers;
 };
 
-[[maybe_unused]] const offload_pool::registry& offload_pool::registry::made_early = only();
+constinit offload_pool::registry offload_pool::registry::all;
+
+[[maybe_unused]] const int offload_pool::registry::fork_handlers =
+    ::pthread_atfork([] { all.before_fork(); }, [] { all.after_fork_in_parent(); }, [] { all.after_fork_in_child(); });
 
 offload_pool::state::state(const offload_options& options)
     : most_threads(options.most_threads != 0 ? options.most_threads
                                              : std::max(std::thread::hardware_concurrency() + 1, 4U)),
       name(options.name.substr(0, 15)), idle_time(options.idle_time) {
-    const std::lock_guard hold{registry::only().mutex};
-    registry::only().pools.push_back(*this);
+    const std::lock_guard hold{registry::all.mutex};
+    registry::all.pools.push_back(*this);
 }
 
 offload_pool::state::~state() {
-    const std::lock_guard hold{registry::only().mutex};
+    const std::lock_guard hold{registry::all.mutex};
     unlink();
 }
 
