@@ -18,13 +18,6 @@ COIR_EXPORT std::size_t copy_buffered(io::buffered_reader& from, const sink_refe
 COIR_EXPORT std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, std::size_t limit,
                                       std::error_code& error, deadline until) noexcept;
 
-template <class Stream> int number_of(const Stream& stream) noexcept {
-    if constexpr (requires { stream.get(); })
-        return stream.get();
-    else
-        return stream.native_handle();
-}
-
 } // namespace coir::detail
 
 namespace coir::io {
@@ -60,13 +53,13 @@ COIR_EXPORT std::size_t copy(int from, int to, std::size_t limit, std::error_cod
 template <class From, class To>
     requires(enable_kernel_copy<From>&& enable_kernel_copy<To>)
 std::size_t copy(const From& from, const To& to, std::size_t limit = no_limit, deadline until = {}) {
-    return copy(detail::number_of(from), detail::number_of(to), limit, until);
+    return copy(detail::handle_of(from), detail::handle_of(to), limit, until);
 }
 template <class From, class To>
     requires(enable_kernel_copy<From>&& enable_kernel_copy<To>)
 std::size_t copy(const From& from, const To& to, std::size_t limit, std::error_code& error, deadline until = {})
 noexcept {
-    return copy(detail::number_of(from), detail::number_of(to), limit, error, until);
+    return copy(detail::handle_of(from), detail::handle_of(to), limit, error, until);
 }
 
 /// From a reader, what it has buffered first, to any stream. Nothing is lost in any case: what `to` has not taken is still in

@@ -1,6 +1,7 @@
 #include <coir/buffered_reader.hpp>
 
 #include "io/call.hpp"
+#include "io/place.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,7 +19,7 @@ auto throwing(const char* operation, const detail::source_reference& source, Cal
     std::error_code error;
     auto result = call(error);
     if (error)
-        detail::raise(error, operation, detail::place_of(source.handle()), bytes(result));
+        detail::raise(error, operation, source.handle(), bytes(result));
     return result;
 }
 

@@ -78,7 +78,7 @@ std::size_t buffered_writer::write_all(std::span<const std::byte> piece, deadlin
     std::error_code error;
     const std::size_t taken = write_all(piece, error, until);
     if (error)
-        detail::raise(error, operation, detail::place_of(sink_.handle()), taken);
+        detail::raise(error, operation, sink_.handle(), taken);
     return taken;
 }
 
@@ -88,7 +88,7 @@ std::size_t buffered_writer::flush(deadline until) {
     std::error_code error;
     const std::size_t sent = flush(error, until);
     if (error)
-        detail::raise(error, operation, detail::place_of(sink_.handle()), sent);
+        detail::raise(error, operation, sink_.handle(), sent);
     return sent;
 }
 

@@ -2,11 +2,9 @@
 
 #include "io/errors.hpp"
 #include "io/perform.hpp"
-#include "io/place.hpp"
 
 #include <cerrno>
 #include <cstddef>
-#include <string>
 #include <system_error>
 
 /// \file
@@ -15,11 +13,13 @@ namespace coir::detail {
 
 /// Throws what the failed `operation` must: coir::cancelled, or io::transfer_error when bytes have been moved or
 /// something else went wrong. The message names the operation and where it went: see place.hpp.
-[[noreturn]] void raise(const outcome& failed, const char* operation, const std::string& place);
 [[noreturn]] void raise(const outcome& failed, const char* operation, int descriptor);
+[[noreturn]] void raise(const outcome& failed, const char* operation, int from, int to);
 
-/// The same for what a stream has reported.
-[[noreturn]] void raise(std::error_code failed, const char* operation, const std::string& place, std::size_t bytes);
+/// The first half of raise(), for what a stream has reported: throws coir::cancelled if it must.
+void throw_if_cancelled(std::error_code failed, const char* operation, std::size_t bytes);
+/// The same for what the stream `handle` has reported.
+[[noreturn]] void raise(std::error_code failed, const char* operation, int handle, std::size_t bytes);
 
 template <class Work>
 [[gnu::always_inline]] inline std::size_t transfer(const char* operation, int number, Work work, deadline until) {
@@ -46,7 +46,7 @@ template <class Work>
 template <class Call> std::size_t in_loop(const char* operation, int from, int to, Call call) {
     const outcome done = call(loop::of_running_fiber(operation));
     if (done.error != 0)
-        raise(done, operation, " from " + name_of(from) + " to " + name_of(to));
+        raise(done, operation, from, to);
     return done.bytes;
 }
 

@@ -3,6 +3,7 @@
 #include "io/borrowed.hpp"
 #include "io/call.hpp"
 #include "io/kernel_transfer.hpp"
+#include "io/place.hpp"
 #include "io/transfer.hpp"
 #include "io/transfer_end.hpp"
 
@@ -13,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <poll.h>
+#include <string>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -211,8 +213,11 @@ std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, s
     static_cast<void>(loop::of_running_fiber(operation));
     std::error_code error;
     const std::size_t moved = copy_buffered(from, to, limit, error, until);
-    if (error)
-        raise(error, operation, to.handle() == no_handle ? std::string{} : " to " + name_of(to.handle()), moved);
+    if (error) {
+        throw_if_cancelled(error, operation, moved);
+        throw io::transfer_error(
+            error, to.handle() == no_handle ? operation : operation + (" to " + name_of(to.handle())), moved);
+    }
     return moved;
 }
 

@@ -6,24 +6,40 @@
 #include "io/transfer.hpp"
 
 namespace coir {
+namespace detail {
+namespace {
 
-void detail::raise(const outcome& failed, const char* operation, const std::string& place) {
+void throw_if_cancelled(const outcome& failed, const char* operation) {
     if (failed.error == was_cancelled && failed.bytes == 0)
         throw_cancelled(loop::current()->running(), operation);
-    throw io::transfer_error(error_code_of(failed.error), operation + place, failed.bytes);
 }
 
-void detail::raise(const outcome& failed, const char* operation, int descriptor) {
-    raise(failed, operation, place_of(descriptor));
-}
+} // namespace
 
-void detail::raise(std::error_code failed, const char* operation, const std::string& place, std::size_t bytes) {
+void throw_if_cancelled(std::error_code failed, const char* operation, std::size_t bytes) {
     fiber_base& running = loop::current()->running();
     // A stream may report this for a reason of its own.
     if (failed == std::errc::operation_canceled && bytes == 0 && cancellation_due(running))
         throw_cancelled(running, operation);
-    throw io::transfer_error(failed, operation + place, bytes);
 }
+
+void raise(const outcome& failed, const char* operation, int descriptor) {
+    throw_if_cancelled(failed, operation);
+    throw io::transfer_error(error_code_of(failed.error), operation + place_of(descriptor), failed.bytes);
+}
+
+void raise(const outcome& failed, const char* operation, int from, int to) {
+    throw_if_cancelled(failed, operation);
+    throw io::transfer_error(error_code_of(failed.error), operation + (" from " + name_of(from) + " to " + name_of(to)),
+                             failed.bytes);
+}
+
+void raise(std::error_code failed, const char* operation, int handle, std::size_t bytes) {
+    throw_if_cancelled(failed, operation, bytes);
+    throw io::transfer_error(failed, operation + place_of(handle), bytes);
+}
+
+} // namespace detail
 
 namespace io {
 

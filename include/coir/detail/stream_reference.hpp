@@ -35,62 +35,76 @@ template <class Stream> int handle_of(const Stream& stream) noexcept {
 template <class Stream>
 inline constexpr bool is_number = std::same_as<std::remove_cv_t<Stream>, io::borrowed_descriptor>;
 
+/// What source_reference and sink_reference have in common: a stream that outlives them, or a number.
+class stream_reference {
+public:
+    /// As handle_of() the stream.
+    [[nodiscard]] int handle() const noexcept { return handle_(*this); }
+
+protected:
+    template <class Stream>
+    explicit stream_reference(Stream& stream) noexcept
+        : stream_(const_cast<void*>(static_cast<const void*>(std::addressof(stream)))),
+          handle_([](const stream_reference& self) noexcept { return handle_of(self.stream<Stream>()); }) {}
+    explicit stream_reference(io::borrowed_descriptor number) noexcept
+        : number_(number), handle_([](const stream_reference& self) noexcept { return handle_of(self.number_); }) {}
+
+    template <class Stream> [[nodiscard]] Stream& stream() const noexcept { return *static_cast<Stream*>(stream_); }
+    [[nodiscard]] const io::borrowed_descriptor& number() const noexcept { return number_; }
+
+private:
+    void* stream_ = nullptr;
+    io::borrowed_descriptor number_;
+    int (*handle_)(const stream_reference& self) noexcept;
+};
+
 /// Something to read from that outlives the reference, and the function that knows its type.
-class source_reference {
+class source_reference : public stream_reference {
 public:
     template <io::readable_stream Stream>
         requires(!is_number<Stream>)
     explicit source_reference(Stream& stream) noexcept
-        : stream_(const_cast<void*>(static_cast<const void*>(std::addressof(stream)))),
+        : stream_reference(stream),
           read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
-                   deadline until) noexcept {
-              return static_cast<Stream*>(self.stream_)->read_some(buffer, error, until);
-          }),
-          handle_(
-              [](const source_reference& self) noexcept { return handle_of(*static_cast<Stream*>(self.stream_)); }) {}
+                   deadline until) noexcept { return self.stream<Stream>().read_some(buffer, error, until); }) {}
     explicit source_reference(io::borrowed_descriptor number) noexcept
-        : number_(number), read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
-                                    deadline until) noexcept { return self.number_.read_some(buffer, error, until); }),
-          handle_([](const source_reference& self) noexcept { return handle_of(self.number_); }) {}
+        : stream_reference(number),
+          read_([](const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
+                   deadline until) noexcept { return self.number().read_some(buffer, error, until); }) {}
 
     /// read_some() of the source. A reference is no stream itself, or copying one would refer to the copied.
     std::size_t read(std::span<std::byte> buffer, std::error_code& error, deadline until) const noexcept {
         return read_(*this, buffer, error, until);
     }
-    [[nodiscard]] int handle() const noexcept { return handle_(*this); }
 
 private:
     using call = std::size_t(const source_reference& self, std::span<std::byte> buffer, std::error_code& error,
                              deadline until) noexcept;
 
-    void* stream_ = nullptr;
-    io::borrowed_descriptor number_;
     call* read_;
-    int (*handle_)(const source_reference& self) noexcept;
 };
 
 /// The same for something to write to.
-class sink_reference {
+class sink_reference : public stream_reference {
 public:
     template <io::writable_stream Stream>
         requires(!is_number<Stream>)
     explicit sink_reference(Stream& stream) noexcept
-        : stream_(const_cast<void*>(static_cast<const void*>(std::addressof(stream)))),
+        : stream_reference(stream),
           write_([](const sink_reference& self, pieces both, std::error_code& error, deadline until) noexcept {
-              return write_to(*static_cast<Stream*>(self.stream_), both, error, until);
-          }),
-          handle_([](const sink_reference& self) noexcept { return handle_of(*static_cast<Stream*>(self.stream_)); }) {}
+              return write_to(self.stream<Stream>(), both, error, until);
+          }) {}
     explicit sink_reference(io::borrowed_descriptor number) noexcept
-        : number_(number), write_([](const sink_reference& self, pieces both, std::error_code& error,
-                                     deadline until) noexcept { return write_to(self.number_, both, error, until); }),
-          handle_([](const sink_reference& self) noexcept { return handle_of(self.number_); }) {}
+        : stream_reference(number),
+          write_([](const sink_reference& self, pieces both, std::error_code& error, deadline until) noexcept {
+              return write_to(self.number(), both, error, until);
+          }) {}
 
     /// Both, one after the other; in one go if the stream can do that.
     std::size_t write(std::span<const std::byte> first, std::span<const std::byte> second, std::error_code& error,
                       deadline until) const noexcept {
         return write_(*this, {first, second}, error, until);
     }
-    [[nodiscard]] int handle() const noexcept { return handle_(*this); }
 
 private:
     struct pieces {
@@ -115,10 +129,7 @@ private:
         }
     }
 
-    void* stream_ = nullptr;
-    io::borrowed_descriptor number_;
     call* write_;
-    int (*handle_)(const sink_reference& self) noexcept;
 };
 
 } // namespace coir::detail
