@@ -395,7 +395,7 @@ TEST(fork, does_not_disturb_the_parent_in_thousands) {
 #if defined(COIR_ASAN)
     constexpr int forks = 50;
 #else
-    constexpr int forks = 1000;
+    constexpr int forks = 2000;
 #endif
     coir::run([&] {
         ends there = make_pipe();

@@ -53,13 +53,13 @@ arguments.add_argument("--compiler", default=os.environ.get("CXX", "c++"))
 options = arguments.parse_args()
 
 include_dirs = [options.public]
-headers = sorted(options.public.rglob("*.hpp"))
-violations = [message for header in headers for message in foreign_includes(header)]
+public_headers = sorted(options.public.rglob("*.hpp"))
+private_headers = sorted(options.private.rglob("*.hpp")) if options.private else []
+headers = public_headers + private_headers
+violations = [message for header in public_headers for message in foreign_includes(header)]
 compilers = {options.compiler, *(["clang++"] if shutil.which("clang++") else [])}
-public_headers = headers
 if options.private:
     include_dirs.append(options.private)
-    headers = headers + sorted(options.private.rglob("*.hpp"))  # not +=: public_headers is the same list
 
 with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
     jobs = [pool.submit(compiles, public_headers, compiler, [options.public]) for compiler in compilers]
