@@ -64,7 +64,8 @@ private:
 /// The waits unlock `lock`, wait for a notification, and lock it again before they return or throw. Any type with lock() and
 /// unlock() will do; with coir::mutex a fiber waits for the lock, too, without stopping its thread. All may suspend, are
 /// ended by cancellation (coir::cancelled is thrown, with the lock held), and may return without a notification being
-/// meant for them; so use a predicate. A notification that has reached a waiter is not lost to a deadline or cancellation.
+/// meant for them; so use a predicate. A notification that has reached a waiter is not lost to a deadline or cancellation. It is
+/// used up by one whose unlock() notifies and then throws: nobody else gets it.
 /// May be destroyed as soon as all who wait have been notified, before their waits have returned.
 ///
 ///     std::unique_lock lock{mutex};

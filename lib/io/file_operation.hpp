@@ -13,7 +13,7 @@ namespace coir::detail {
 
 /// Up to so many bytes the loop's own thread copies between a buffer and the page cache: some 20 us. More is left to others even
 /// if it needs no disk.
-inline constexpr std::size_t most_copied_by_loop = 256 * 1024;
+inline constexpr std::size_t most_copied_by_loop = std::size_t{256} * 1024;
 
 /// One system call on a file, as data, so that somebody else can make it: a file_ring, or a thread. It and all it points to stay
 /// where they are until then.

@@ -1,11 +1,14 @@
 #include "io/place.hpp"
 
+#include "base/printable.hpp"
+
 #include <coir/detail/stream_reference.hpp>
 
 #include <array>
 #include <cstddef>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <string_view>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -24,7 +27,7 @@ std::string text_of(const socket_name& name) {
         if (name.size <= offsetof(sockaddr_un, sun_path))
             return {};
         const std::string path{local.sun_path, name.size - offsetof(sockaddr_un, sun_path)};
-        return path.front() == '\0' ? '@' + path.substr(1) : path.substr(0, path.find('\0'));
+        return path.front() == '\0' ? '@' + printable(std::string_view{path}.substr(1)) : path.substr(0, path.find('\0'));
     }
     std::array<char, NI_MAXHOST> host{};
     std::array<char, NI_MAXSERV> port{};

@@ -1,9 +1,9 @@
 #include <coir/unix_endpoint.hpp>
 
+#include "base/printable.hpp"
 #include "net/unix_endpoint_storage.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <sys/un.h>
 
@@ -107,17 +107,7 @@ std::string unix_endpoint::to_string() const {
         return "(unnamed)";
     if (is_path())
         return std::string{name()};
-    std::string text = "@";
-    for (const char each : name()) {
-        if (each > ' ' && each <= '~' && each != '\\') {
-            text += each;
-        } else {
-            std::array<char, 5> escaped{};
-            std::snprintf(escaped.data(), escaped.size(), "\\x%02x", static_cast<unsigned char>(each));
-            text += escaped.data();
-        }
-    }
-    return text;
+    return '@' + detail::printable(name());
 }
 
 bool unix_endpoint::operator==(const unix_endpoint& other) const noexcept {

@@ -1,5 +1,6 @@
 #include <coir/unix_stream.hpp>
 
+#include "io/call.hpp"
 #include "net/endings.hpp"
 #include "net/message.hpp"
 #include "net/socket.hpp"
@@ -12,7 +13,6 @@ namespace coir::net {
 using detail::call_or_tell;
 using detail::call_or_throw;
 using detail::loop;
-using detail::placed;
 
 unix_stream::unix_stream(const unix_endpoint& remote, deadline until) {
     call_or_throw(
@@ -51,23 +51,12 @@ peer_credentials unix_stream::credentials() const {
     return detail::credentials_of(socket_);
 }
 
-namespace {
-
-// As the transfers of io.hpp end: with the number of bytes that were moved.
-[[noreturn]] void raise(const detail::outcome& failed, const char* operation, const std::string& what) {
-    if (failed.error == detail::was_cancelled && failed.bytes == 0)
-        detail::throw_cancelled(loop::current()->running(), operation);
-    throw io::transfer_error(detail::error_code_of(failed.error), what, failed.bytes);
-}
-
-} // namespace
-
 std::size_t unix_stream::write_with(std::span<const std::byte> data, std::span<const int> descriptors, deadline until) {
     constexpr auto operation = "net::unix_stream::write_with";
     const detail::outcome done = detail::send_message(loop::of_running_fiber(operation), native_handle(), true, data,
                                                       descriptors, nullptr, until);
     if (done.error != 0)
-        raise(done, operation, "write" + placed(" to ", [&] { return remote_endpoint(); }));
+        detail::raise(done, operation, native_handle());
     return done.bytes;
 }
 
@@ -88,7 +77,7 @@ received_message unix_stream::read_with(std::span<std::byte> buffer, std::span<i
     const int error = detail::receive_message(loop::of_running_fiber(operation), native_handle(), buffer, descriptors,
                                               received, nullptr, until);
     if (error != 0)
-        raise({received.size, error}, operation, "read" + placed(" from ", [&] { return remote_endpoint(); }));
+        detail::raise({received.size, error}, operation, native_handle());
     return received;
 }
 

@@ -18,7 +18,7 @@ using message = descriptors;
 struct envelope {
     explicit envelope(std::size_t size) { piece.iov_len = size; }
     explicit envelope(std::string_view text) : envelope(text.size()) {
-        std::memcpy(content.data(), text.data(), text.size());
+        text.copy(content.data(), content.size());
     }
 
     msghdr& header() {

@@ -193,7 +193,13 @@ private:
     }
     void serve() {
         std::vector<pollfd> all{{stop_, POLLIN, 0}, {udp_, POLLIN, 0}, {tcp_, POLLIN, 0}};
-        while (::poll(all.data(), all.size(), -1) >= 0 || errno == EINTR) {
+        for (;;) {
+            // EINVAL: a test has just set RLIMIT_NOFILE below the number of entries.
+            if (::poll(all.data(), all.size(), -1) < 0) {
+                if (errno == EINTR || errno == EINVAL)
+                    continue;
+                break;
+            }
             if (all[0].revents != 0)
                 break;
             if (all[1].revents != 0)

@@ -5,6 +5,7 @@
 #include "net/hosts_file.hpp"
 #include "net/resolver_state.hpp"
 #include "refused_guards.hpp"
+#include "scratch_file.hpp"
 #include "stack/guard.hpp"
 
 #include <coir/coir.hpp>
@@ -14,8 +15,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <fstream>
 #include <sstream>
 
 namespace coir::detail {
@@ -159,30 +158,19 @@ TEST(resolver_cache, time_to_live) {
     });
 }
 
-class scratch_file {
-public:
-    scratch_file() { ::close(::mkstemp(name_)); }
-    ~scratch_file() { std::remove(name_); }
-    void write(const std::string& text) const { std::ofstream{name_} << text; }
-    [[nodiscard]] const char* name() const { return name_; }
-
-private:
-    char name_[32] = "/tmp/coir-names-XXXXXX";
-};
-
 TEST(resolver_files, changes_are_seen) {
     const test::dns::server server{[](const test::dns::query& asked) -> packets {
         test::dns::response made{asked};
         return {asked.kind == test::dns::a ? made.address("10.0.0.1") : made};
     }};
-    const scratch_file hosts;
-    const scratch_file configuration;
+    const test::scratch_file hosts;
+    const test::scratch_file configuration;
     hosts.write("10.0.0.2 host.test\n");
     configuration.write("options ndots:1\n");
     coir::run([&] {
         net::resolver_options options = only(server);
-        options.hosts_file = hosts.name();
-        options.configuration = configuration.name();
+        options.hosts_file = hosts.path();
+        options.configuration = configuration.path();
         options.search.reset();
         net::resolver from{options};
         resolver_state& state = resolver_access::state(from);
@@ -215,10 +203,10 @@ TEST(resolver_files, change_while_asking) {
         return {asked.kind == test::dns::a ? made.address("10.0.0.1") : made};
     }};
     server.hold();
-    const scratch_file configuration;
+    const test::scratch_file configuration;
     coir::run([&] {
         net::resolver_options options = only(server);
-        options.configuration = configuration.name();
+        options.configuration = configuration.path();
         net::resolver from{options};
         resolver_state& state = resolver_access::state(from);
         fiber<std::size_t> early = spawn([&] { return from.resolve("early.test", 1).size(); });

@@ -1,4 +1,5 @@
 #include "net/resolver_fixture.hpp"
+#include "scratch_file.hpp"
 
 #include <chrono>
 #include <cstdlib>
@@ -259,27 +260,13 @@ TEST_F(names, search_list) {
     });
 }
 
-// A file that exists while the test does.
-class text_file {
-public:
-    explicit text_file(const std::string& text) {
-        char name[] = "/tmp/coir-names-XXXXXX";
-        ::close(::mkstemp(name));
-        path = name;
-        write(text);
-    }
-    ~text_file() { ::unlink(path.c_str()); }
-    void write(const std::string& text) const { std::ofstream{path} << text; }
-    std::string path;
-};
-
 TEST_F(names, hosts_file_comes_first) {
     const dns::server server{numbered};
-    const text_file hosts{
+    const scratch_file hosts{
         "# comment\n10.1.1.1 One one.test # two.test\n\n10.1.1.2 one.test\nnonsense one.test\n10.1.1.3\n"};
     coir::run([&] {
         resolver_options options = only(server);
-        options.hosts_file = hosts.path;
+        options.hosts_file = hosts.path();
         resolver from{options};
         EXPECT_EQ(texts(from.resolve("ONE.test", 1)), (list{"10.1.1.1:1", "10.1.1.2:1"}));
         EXPECT_EQ(texts(from.resolve("one.", 1)), list{"10.1.1.1:1"});
@@ -292,10 +279,10 @@ TEST_F(names, hosts_file_comes_first) {
 
 TEST_F(names, servers_of_the_configuration_file) {
     // Port 53 is not ours to use; so what is looked at is that the file is read.
-    const text_file configuration{"nameserver 127.0.0.1\noptions timeout:1 attempts:1\nsearch x.test\n"};
+    const scratch_file configuration{"nameserver 127.0.0.1\noptions timeout:1 attempts:1\nsearch x.test\n"};
     coir::run([&] {
         resolver_options options;
-        options.configuration = configuration.path;
+        options.configuration = configuration.path();
         options.hosts_file = "/nonexistent";
         resolver from{options};
         const auto start = std::chrono::steady_clock::now();

@@ -156,6 +156,30 @@ TEST_F(unix_socket, datagrams_say_who_sent_them) {
     });
 }
 
+TEST_F(unix_socket, what_fails_names_the_peer) {
+    coir::run([] {
+        const unix_endpoint name = abstract_name("peer\n");
+        unix_stream near;
+        {
+            unix_listener listener{name};
+            near = unix_stream{name, 5s};
+            (void)listener.accept(5s);
+        }
+        const auto text = [](auto call) -> std::string {
+            try {
+                call();
+                return "no error";
+            } catch (const io::transfer_error& failure) {
+                return failure.what();
+            }
+        };
+        const std::string end = " with " + name.to_string() + ": Broken pipe";
+        EXPECT_NE(end.find("peer\\x0a"), std::string::npos);
+        EXPECT_EQ(text([&] { near.write_all(bytes_of("x"), 5s); }), "io::write_all" + end);
+        EXPECT_EQ(text([&] { near.write_with(bytes_of("x"), {}, 5s); }), "net::unix_stream::write_with" + end);
+    });
+}
+
 TEST_F(unix_socket, pairs) {
     coir::run([] {
         auto [a, b] = unix_stream::pair();
