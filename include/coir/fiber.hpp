@@ -85,9 +85,10 @@ public:
     /// Waits for the end of the fiber and takes its result: returns the value, or rethrows what ended it
     /// (coir::cancelled if that was cancellation). Afterwards joinable() is false.
     ///
-    /// May suspend. When `until` passes first: std::system_error with std::errc::timed_out, and the fiber remains
-    /// joinable; likewise coir::cancelled when the *calling* fiber is cancelled meanwhile. Throws std::logic_error if
-    /// not joinable, on joining oneself, and outside the loop of the fiber while the fiber has not ended.
+    /// May suspend. A fiber that has not started runs now, before others that are ready. When `until` passes first:
+    /// std::system_error with std::errc::timed_out, and the fiber remains joinable; likewise coir::cancelled when the
+    /// *calling* fiber is cancelled meanwhile. Throws std::logic_error if not joinable, on joining oneself, and outside the
+    /// loop of the fiber while the fiber has not ended.
     T join(deadline until = {}) {
         const detail::fiber_base* const joined = state_;
         const bool has_ended = wait(until);
@@ -157,8 +158,8 @@ template <class Result> [[nodiscard]] detail::end_case ended(fiber<Result>& whic
 
 /// Makes a fiber that calls `function()`, copied or moved as std::thread does, and returns its owner.
 ///
-/// Does not suspend: the new fiber is put at the end of the ready queue and starts when its turn comes. Only inside
-/// coir::run; the fiber stays on the calling thread. Floating-point control words are inherited.
+/// Does not suspend: the new fiber is put at the end of the ready queue and starts when its turn comes, or somebody joins it.
+/// Only inside coir::run; the fiber stays on the calling thread. Floating-point control words are inherited.
 /// Errors, with nothing started: std::system_error when memory or mappings for a stack are exhausted (it names the
 /// limit), std::invalid_argument for a stack below minimum_stack_size, std::logic_error outside coir::run.
 template <class Function>

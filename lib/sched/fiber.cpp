@@ -95,11 +95,10 @@ void park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
     if (&here.running() == &fiber || &here != fiber.owner) [[unlikely]]
         throw_wrong_joiner(here, fiber);
     if (fiber.finished) { // since the caller looked: in the child of a fork() the first line has dropped it
-        record.reason = wake_reason::notified;
+        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
         return;
     }
-    fiber.joiners.push_back(record);
-    return here.park(record, until);
+    return here.park_until_end(record, fiber, until);
 }
 
 bool end_join(wait_record& record) {

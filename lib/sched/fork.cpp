@@ -66,6 +66,7 @@ void loop::drop_others() noexcept {
     const std::exception_ptr cancellation = std::make_exception_ptr(cancelled{});
     while (!ready_.empty())
         (void)ready_.pop();
+    vacancies_ = 0;
     // Of the timers, those of the scopes that the running fiber is in go on.
     timers_.retain([this](const timer& each) {
         const scope_state* scope = running_ ? running_->scope : nullptr;

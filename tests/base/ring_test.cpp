@@ -130,4 +130,27 @@ TEST(ring, pops_from_either_end) {
     EXPECT_TRUE(queue.empty());
 }
 
+TEST(ring, replaces_what_is_in_it) {
+    ring<int> queue;
+    queue.reserve(64);
+    EXPECT_EQ(queue.capacity(), 64U);
+    std::size_t place = 0;
+    for (std::size_t i = 0; i < 100; ++i) { // around the end of the array
+        queue.push(&numbers[i]);
+        if (queue.size() == 50) {
+            place = queue.pushed();
+            queue.push(&numbers[200]);
+            queue.replace(place, &numbers[201]);
+            EXPECT_EQ(queue.newest(), &numbers[201]);
+            queue.reserve(100); // places stay valid
+            queue.push(&numbers[202]);
+            queue.replace(place, &numbers[203]);
+            EXPECT_EQ(queue.pop_newest(), &numbers[202]);
+            EXPECT_EQ(queue.pop_newest(), &numbers[203]);
+        }
+        if (i >= 49)
+            EXPECT_EQ(queue.pop(), &numbers[i - 49]);
+    }
+}
+
 } // namespace

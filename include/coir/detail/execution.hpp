@@ -32,9 +32,13 @@ struct execution {
     /// A fiber's errno while it is not running (hazard D2). Written and read by the scheduler; contexts do without.
     int saved_errno = 0;
 
-    /// What `__cxa_get_globals()` held when the execution was left, kept on its stack. Written and read by switch_execution();
-    /// without a value if is_plain.
-    exception_globals* exceptions;
+    union {
+        /// What `__cxa_get_globals()` held when the execution was left, kept on its stack. Written and read by
+        /// switch_execution(); without a value if is_plain.
+        exception_globals* exceptions;
+        /// Of a fiber that has no stack yet: its place in the ready queue. Written and read by the scheduler.
+        std::size_t place_in_queue;
+    };
 
     /// For AddressSanitizer, the frames it keeps off the stack, and the bounds of the stack. For ThreadSanitizer, what
     /// it calls a fiber.
