@@ -1,5 +1,6 @@
 #include "base/spin_lock.hpp"
 
+#include "base/pause.hpp"
 #include "base/process_barrier.hpp"
 
 #include <sched.h>
@@ -35,14 +36,6 @@ constexpr int spins = 100; // about a microsecond: longer than any holder that r
 constexpr std::uint32_t most_threads = UINT32_MAX / 2; // leaves room for those that count at once
 
 constinit std::atomic<std::uint32_t> threads{0}; // that have ever had a number
-
-void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("isb"); // waits about as long; `yield` does nothing on most cores
-#endif
-}
 
 void wait_while(const std::atomic<bool>& held) noexcept {
     for (int i = 0; held.load(std::memory_order_acquire); ++i)

@@ -74,7 +74,7 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
     stack_pool& stacks =
         parameters.stack_size == 0 ? stacks_.of_default_size() : stacks_.of_size(parameters.stack_size);
     // A fiber is once in the ready queue and has one timer at most: so neither waking nor parking can fail later.
-    ready_.reserve(fiber_count_ + 1);
+    ready_.reserve(fiber_count_ + 1 + vacancies_);
     timers_.reserve(fiber_count_ + 1 + armed_scopes_);
     if (!parameters.name.empty()) {
         fiber.name = std::make_unique<char[]>(parameters.name.size() + 1);
@@ -94,6 +94,7 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
     fiber.cancel_requested = fiber.cancel_called = shutting_down_;
     fibers_.push_back(fiber);
     ++fiber_count_;
+    fiber.place_in_queue = ready_.pushed();
     ready_.push(&fiber);
 }
 
@@ -110,13 +111,14 @@ bool loop::start(fiber_base& fiber) noexcept {
         fiber.failure = std::current_exception();
         if (!fiber.has_handle && !fiber.scope) // a task group is told
             report(describe(fiber) + ", which is detached, could not start: no stack");
-        finish(fiber);
+        (void)finish(fiber); // nobody has lent it a turn
         return false;
     }
 }
 
 execution& loop::next() noexcept {
     for (;;) {
+        skip_vacancies();
         if (ready_.empty() && !inbox_.empty())
             take_posted();
         if (ready_.empty() || --slice_ < 0) {
@@ -139,6 +141,43 @@ void loop::switch_to_any(fiber_base& self) {
     if (&to == &self) [[unlikely]]
         return;
     return switch_stacks(exceptions_, self, to);
+}
+
+void loop::park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
+    fiber_base& self = *running_;
+    fiber.joiners.push_back(record);
+    if (!enter_wait(record, until)) [[unlikely]]
+        return;
+    // Its place remains, a vacancy, and it may soon need another one.
+    if (fiber.stack || slice_ <= 0 || ready_.capacity() <= fiber_count_ + vacancies_)
+        return switch_to_next(self);
+    take_out_of_queue(fiber);
+    self.saved_errno = errno_;
+    if (!start(fiber)) [[unlikely]]
+        return switch_to_any(self); // it has ended
+    record.value = turn();
+    --slice_;
+    running_ = &fiber;
+    errno_ = fiber.saved_errno;
+    return switch_stacks(exceptions_, self, fiber);
+}
+
+// Elsewhere in the queue the others would have to move.
+void loop::take_out_of_queue(fiber_base& unstarted) noexcept {
+    ready_.replace(unstarted.place_in_queue, &vacancy_);
+    ++vacancies_;
+    while (!ready_.empty() && ready_.newest() == &vacancy_) {
+        (void)ready_.pop_newest();
+        --vacancies_;
+    }
+    round_end_ = std::min(round_end_, ready_.pushed());
+}
+
+void loop::skip_vacancies() noexcept {
+    while (vacancies_ > 0 && !ready_.empty() && ready_.peek(0) == &vacancy_) {
+        (void)ready_.pop();
+        --vacancies_;
+    }
 }
 
 void loop::park_shared(shared_wait& record, deadline until) noexcept {
@@ -202,23 +241,31 @@ void loop::cancel_all(bool members) noexcept {
     });
 }
 
-// The end of a fiber, except for leaving its stack. Frees it if nobody refers to it.
-void loop::finish(fiber_base& fiber) noexcept {
+// The end of a fiber, except for leaving its stack. Frees it if nobody refers to it. Returns who has lent it the turn, and gets
+// it back, or null.
+fiber_base* loop::finish(fiber_base& fiber) noexcept {
+    fiber_base* lender = nullptr;
     fiber.finished = true;
     fiber.unlink();
     --fiber_count_;
     fiber.stacks->end_promise();
     while (!fiber.joiners.empty()) {
         wait_record& joiner = fiber.joiners.pop_front();
-        wake(joiner, wake_reason::notified);
+        if (joiner.value == turn() && slice_ > 0 && joiner.reason.load(std::memory_order_relaxed) == wake_reason::none) {
+            lender = joiner.owner;
+            lender->waiting = nullptr;
+        } else {
+            wake(joiner, wake_reason::notified);
+        }
         // Completion wins, until the joiner has run: who finds that it has ended need not look at the fiber, which another
         // may have joined and freed by then.
-        joiner.reason = wake_reason::notified;
+        joiner.reason.store(wake_reason::notified, std::memory_order_relaxed);
     }
     if (&fiber == main_)
         slice_ = 0; // drive() cancels the others
     if (!fiber.has_handle)
         delete &fiber;
+    return lender;
 }
 
 // The body of every stack: runs the running fiber, and then, without a switch, fibers that have not started yet and want
@@ -236,8 +283,14 @@ void loop::run_fibers() {
         if (ended_stacks_) [[unlikely]]
             ended_stacks_->count_ended(self);
         exceptions_ = {nullptr, 0}; // whatever it left behind is not the next one's (hazard A3)
-        finish(self);
-
+        if (fiber_base* const lender = finish(self)) {
+            --slice_;
+            running_ = lender;
+            errno_ = lender->saved_errno;
+            stacks.deallocate(stack);
+            leave_stack(ended_, *lender);
+        }
+        skip_vacancies();
         fiber_base* heir = ready_.empty() || slice_ <= 0 ? nullptr : ready_.peek(0);
         if (heir && !heir->stack && heir->stacks == &stacks) {
             --slice_;
@@ -323,9 +376,12 @@ void loop::sleep_until(loop_time until) {
         report_fibers("is in a deadlock: nothing can wake it");
         return cancel_all(true); // who is shielded waits for what will never come
     }
-    sleeping_.store(true, std::memory_order_seq_cst);
-    driver_.run_once(inbox_.empty(std::memory_order_seq_cst) ? until : without_waiting);
-    sleeping_.store(false, std::memory_order_relaxed);
+    if (!spin_.wait_for([this] { return !inbox_.empty(); })) {
+        sleeping_.store(true, std::memory_order_seq_cst);
+        driver_.run_once(inbox_.empty(std::memory_order_seq_cst) ? until : without_waiting);
+        sleeping_.store(false, std::memory_order_relaxed);
+        spin_.slept(!inbox_.empty());
+    }
     if (!inbox_.empty())
         take_posted();
 }

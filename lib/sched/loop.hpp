@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/adaptive_spin.hpp"
 #include "base/block_pool.hpp"
 #include "base/ring.hpp"
 #include "context/switch.hpp"
@@ -48,6 +49,13 @@ namespace coir::detail {
 
 class stack_statistics;
 
+/// Stands in the ready queue in the place of a fiber that has been taken out.
+struct vacancy final : fiber_base {
+    vacancy() noexcept { stack_pointer = nullptr; }
+    void call() override {}
+    void discard_result() noexcept override {}
+};
+
 class loop {
 public:
     loop(loop_driver& driver, const loop_options& options);
@@ -92,8 +100,17 @@ public:
     /// The two halves of wait(). Both are inlined, as is all on the way from a blocking call to the switch: a frame that
     /// returns after the switch costs a misprediction (docs/scheduler.md). Where even one matters, park() is the last
     /// thing a function does, hence a jump, and its caller ends the wait.
-    [[gnu::always_inline]] void park(wait_record& record, deadline until);
+    [[gnu::always_inline]] void park(wait_record& record, deadline until) {
+        if (enter_wait(record, until)) [[likely]]
+            return switch_to_next(*running_);
+    }
     [[gnu::always_inline]] wake_reason end_wait(wait_record& record) noexcept;
+
+    /// park(), among the joiners of `fiber`, until it has ended. One that has not started runs now, in the turn of the running
+    /// fiber, and when it has run to its end, which gets the turn back: so a fiber that does not wait costs its joiner no
+    /// more than a call would, and those who spawn and join in their turn come to an end before others are begun, which would
+    /// need stacks. A fiber that waits, or a slice that ends, puts everybody into the ready queue as usual.
+    void park_until_end(wait_record& record, fiber_base& fiber, deadline until);
 
     /// park() and the first half of end_wait(), for a shared record.
     void park_shared(shared_wait& record, deadline until) noexcept;
@@ -173,6 +190,7 @@ private:
     [[noreturn]] static void throw_outside_loop(const char* operation);
     void refuse() noexcept;
 
+    [[nodiscard, gnu::always_inline]] bool enter_wait(wait_record& record, deadline until);
     [[nodiscard]] execution& next() noexcept;
     [[nodiscard, gnu::always_inline]] fiber_base& pop_ready() noexcept;
     [[gnu::always_inline]] void switch_to_next(fiber_base& self);
@@ -180,7 +198,10 @@ private:
     static bool wake_shared(wait_record& record, wake_reason reason) noexcept;
     void take_posted() noexcept;
     bool start(fiber_base& fiber) noexcept;
-    void finish(fiber_base& fiber) noexcept;
+    [[nodiscard]] fiber_base* finish(fiber_base& fiber) noexcept;
+    [[nodiscard]] void* turn() const noexcept { return reinterpret_cast<void*>(ready_.popped()); }
+    void take_out_of_queue(fiber_base& unstarted) noexcept;
+    void skip_vacancies() noexcept;
     [[noreturn]] void run_fibers();
     void drive();
     void poll();
@@ -216,6 +237,8 @@ private:
     timer_queue timers_;
     loop_time last_look_ = 0;   // when drive() looked at the clock while fibers were ready, or later
     std::size_t round_end_ = 0; // when so many have been popped, all who were ready at the last look at IO have run
+    vacancy vacancy_;
+    std::size_t vacancies_ = 0; // how often it is in the ready queue
     stack_pools stacks_;
     block_pool blocks_;
     intrusive_list<fiber_base> fibers_; // all that have not finished
@@ -231,6 +254,8 @@ private:
     bool shutting_down_ = false;
     bool deadlocked_ = false; // all fibers waited for each other, and were cancelled for that
     bool abandoned_ = false;  // the shutdown deadline has passed
+
+    adaptive_spin spin_; // for what comes through the inbox
 
     // Shared with other threads.
     inbox inbox_;
@@ -270,22 +295,24 @@ inline void loop::switch_to_next(fiber_base& self) {
     return switch_stacks(exceptions_, self, to);
 }
 
-inline void loop::park(wait_record& record, deadline until) {
+// False: the wait is over before it has begun.
+inline bool loop::enter_wait(wait_record& record, deadline until) {
     fiber_base& self = *running_;
     record.owner = &self;
     if (cancellation_due(self)) [[unlikely]] {
         record.reason.store(wake_reason::cancelled, std::memory_order_relaxed);
-        return refuse();
+        refuse();
+        return false;
     }
     if (!until.is_never()) {
         if (until <= deadline::passed()) {
             record.reason.store(wake_reason::timed_out, std::memory_order_relaxed);
-            return;
+            return false;
         }
         timers_.arm(record, until.time().time_since_epoch().count());
     }
     self.waiting = &record;
-    return switch_to_next(self);
+    return true;
 }
 
 inline wake_reason loop::end_wait(wait_record& record) noexcept {

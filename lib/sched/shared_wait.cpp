@@ -27,7 +27,8 @@
 /// The sleep of a loop. L's thread says that it will sleep (`sleeping_`), then looks at the inbox, then sleeps in the driver.
 /// A waker puts the record into the inbox, then looks at `sleeping_`. All four are sequentially consistent: of "L did not
 /// see the record" and "the waker did not see that L sleeps" one at most is true. The waker that takes `sleeping_` back is
-/// the only one to notify the driver: one system call for as many records as come meanwhile.
+/// the only one to notify the driver: one system call for as many records as come meanwhile. While L only spins, since the last
+/// sleep was ended by a post (adaptive_spin.hpp), it does not say that it sleeps, and nobody notifies it.
 ///
 /// The life of a loop. A waker touches L after the record's fiber may have run on and ended, and L with it: between pushing
 /// and notifying. `posting_` counts the wakers that are there; it is raised before the record is pushed, when the fiber
