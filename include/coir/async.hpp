@@ -1,5 +1,6 @@
 #pragma once
 
+#include <coir/cancelled.hpp>
 #include <coir/detail/future_state.hpp>
 #include <coir/fiber.hpp>
 #include <coir/future.hpp>
@@ -22,6 +23,12 @@ public:
     async_call(std::shared_ptr<future_value<T>> state, Work&& work) : state_(std::move(state)), work_(std::move(work)) {
         state_->begin_result();
     }
+    async_call(async_call&&) = default;
+    async_call& operator=(async_call&&) = delete;
+    ~async_call() {
+        if (state_) // was never called: the fiber did not get a stack
+            fail(std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)));
+    }
 
     void operator()() {
         try {
@@ -31,9 +38,21 @@ public:
         }
         work_.reset(); // what it borrows may be gone when the result is there
         state_->publish();
+        state_ = nullptr;
+    }
+
+    void give_up() noexcept {
+        if (state_)
+            fail(std::make_exception_ptr(cancelled{}));
     }
 
 private:
+    void fail(const std::exception_ptr& failure) noexcept {
+        state_->fail(failure);
+        state_->publish();
+        state_ = nullptr;
+    }
+
     std::shared_ptr<future_value<T>> state_;
     std::optional<Work> work_;
 };
@@ -45,8 +64,10 @@ private:
 ///
 /// Does not suspend. The future may be used on any thread. The last of the future and its copies that goes away waits for the
 /// end of the call, as the standard's does, and is not interrupted; so what the call borrows may be declared before
-/// it. When the loop ends the fiber is cancelled: the result then is coir::cancelled, unless it returns nevertheless.
-/// Errors, with nothing started: spawn()'s.
+/// it. When the loop ends the fiber is cancelled: the result then is coir::cancelled, unless it returns nevertheless. It also is
+/// if the loop gives the fiber up (loop_options::shutdown_deadline), and in the child of a fork(), where the fiber does not go on.
+/// Errors, with nothing started: spawn()'s. If there turns out to be no stack when the fiber is to begin, the result is
+/// std::future_errc::broken_promise, and a line on stderr says why.
 ///
 ///     coir::future<page> left = coir::async(fetch, "https://left.example");
 ///     coir::future<page> right = coir::async(fetch, "https://right.example");

@@ -5,6 +5,7 @@
 #include <coir/detail/scope_state.hpp>
 #include <coir/export.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace coir {
@@ -38,8 +39,11 @@ public:
     /// Calls `function()`. True: it has returned. False: this scope was cancelled, and coir::cancelled came out; that is
     /// the end of the cancellation: blocking calls work again.
     /// Any other exception passes, and so does coir::cancelled when it is (also) meant for something further out.
+    /// In a destructor that runs because an exception unwinds the stack, where nothing is told of cancellation from further out,
+    /// `function` is told of this scope's.
     template <class Function> bool run(Function&& function) {
         try {
+            const detail::catching_scope until_it_returns{state_};
             std::forward<Function>(function)();
             return true;
         } catch (const cancelled&) {
@@ -72,16 +76,19 @@ protected:
     }
 
 private:
+    template <class Function> friend std::invoke_result_t<Function> with_timeout(deadline until, Function&& function);
+
     detail::scope_state state_;
     bool has_ended_one_ = false; // run()
 };
 
 /// A scope that cancellation from further out does not reach: for what must be finished in an orderly way, like telling a
-/// peer good-bye. Its own deadline, if it has one, and its own cancel() do hold.
+/// peer good-bye. Its own deadline, if it has one, and its own cancel() do hold; except in a destructor that runs because an
+/// exception unwinds the stack, where no coir::cancelled may leave it. There run() bounds what is done.
 ///
-///     void close_connection(connection& peer) {
-///         const coir::shield in_peace{1s};         // also while the server shuts down, but not for ever
-///         peer.send_goodbye();
+///     connection::~connection() {
+///         coir::shield in_peace{1s};               // also while the server shuts down, but not for ever
+///         in_peace.run([&] { send_goodbye(); });
 ///     }
 class COIR_EXPORT shield : public cancel_scope {
 public:

@@ -35,6 +35,15 @@ constexpr std::int64_t saturated_nanoseconds(std::chrono::duration<Rep, Period> 
     }
 }
 
+/// a - b, clamped to what fits; the ends of time are far away from everything.
+constexpr std::int64_t saturated_difference(std::int64_t a, std::int64_t b) noexcept {
+    using limits = std::numeric_limits<std::int64_t>;
+    std::int64_t result = 0;
+    if (a == limits::max() || a == limits::min() || __builtin_sub_overflow(a, b, &result))
+        return a > b ? limits::max() : limits::min();
+    return result;
+}
+
 } // namespace detail
 
 /// A point of time after which a call gives up waiting. Absolute, on the steady clock, saturating: no duration is too
@@ -59,6 +68,13 @@ public:
     template <class Duration>
     constexpr deadline(std::chrono::time_point<clock, Duration> time) noexcept // NOLINT(google-explicit-constructor)
         : nanoseconds_(detail::saturated_nanoseconds(time.time_since_epoch())) {}
+
+    /// At `time` of another clock, as it goes now: a clock that is set meanwhile does not move the deadline.
+    template <class Clock, class Duration>
+    deadline(std::chrono::time_point<Clock, Duration> time) noexcept // NOLINT(google-explicit-constructor)
+        : nanoseconds_(
+              from_now(detail::saturated_difference(detail::saturated_nanoseconds(time.time_since_epoch()),
+                                                    detail::saturated_nanoseconds(Clock::now().time_since_epoch())))) {}
 
     /// `duration` from now, at most never(). A negative one has passed already.
     template <class Rep, class Period>

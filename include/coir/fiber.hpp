@@ -35,6 +35,8 @@ using fiber_id = std::uint64_t;
 
 namespace detail {
 
+struct fiber_access;
+
 /// The end of a fiber as a case of select().
 class COIR_EXPORT end_case final : public selectable {
 public:
@@ -140,6 +142,7 @@ public:
     }
 
 private:
+    friend detail::fiber_access;
     template <class Result> friend detail::end_case ended(fiber<Result>& which) noexcept;
     template <class Function>
         requires(std::invocable<std::decay_t<Function>>)

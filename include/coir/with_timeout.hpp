@@ -29,6 +29,7 @@ public:
 template <class Function> std::invoke_result_t<Function> with_timeout(deadline until, Function&& function) {
     cancel_scope scope{until};
     try {
+        const detail::catching_scope until_it_returns{scope.state_};
         return std::invoke(std::forward<Function>(function));
     } catch (const cancelled&) {
         if (!scope.is_cause())

@@ -3,6 +3,7 @@
 #include "io/errors.hpp"
 #include "io/operation.hpp"
 #include "sched/loop.hpp"
+#include "sched/spawn_helper.hpp"
 
 #include <coir/cancel_scope.hpp>
 #include <coir/fiber.hpp>
@@ -102,7 +103,7 @@ private:
         if (!from || stopped_)
             return std::nullopt;
         try {
-            fiber<void> made = spawn(fiber_options{.name = "run_process"}, [this, &from, &into] { read(from, into); });
+            fiber<void> made = spawn_helper("run_process", [this, &from, &into] { read(from, into); });
             ++reading_;
             return made;
         } catch (const std::system_error& failure) {

@@ -1,6 +1,7 @@
 #include "net/connection_race.hpp"
 
 #include "sched/shared_wait.hpp"
+#include "sched/spawn_helper.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -57,21 +58,20 @@ void connection_race::look_up(resolver_state& names, const question& asked, std:
 
 void connection_race::spawn_search(resolver_state& names, question asked, std::uint16_t port) {
     search& made = searches_.emplace_back();
-    made.work.emplace(
-        spawn(fiber_options{.name = "net::connect"}, [this, &names, &made, asked = std::move(asked), port] {
-            std::error_code error;
-            try {
-                const resolver_state::result result = names.look_up(here_, asked, deadline::never());
-                error = result.found ? result.found->error : std::make_error_code(std::errc::operation_canceled);
-                if (result.found && !error)
-                    add(with_port(result.found->addresses, port));
-            } catch (const std::system_error& failure) {
-                error = failure.code();
-            } catch (const std::bad_alloc&) {
-                error = std::make_error_code(std::errc::not_enough_memory);
-            }
-            search_ended(made, error);
-        }));
+    made.work.emplace(spawn_helper("net::connect", [this, &names, &made, asked = std::move(asked), port] {
+        std::error_code error;
+        try {
+            const resolver_state::result result = names.look_up(here_, asked, deadline::never());
+            error = result.found ? result.found->error : std::make_error_code(std::errc::operation_canceled);
+            if (result.found && !error)
+                add(with_port(result.found->addresses, port));
+        } catch (const std::system_error& failure) {
+            error = failure.code();
+        } catch (const std::bad_alloc&) {
+            error = std::make_error_code(std::errc::not_enough_memory);
+        }
+        search_ended(made, error);
+    }));
     ++searching_;
 }
 
@@ -89,7 +89,7 @@ void connection_race::start_next() {
     attempt& made = attempts_.emplace_back(from.front());
     from.pop_front();
     v6_is_next_ = !takes_v6;
-    made.work.emplace(spawn(fiber_options{.name = "net::connect"}, [this, &made, remote = made.remote] {
+    made.work.emplace(spawn_helper("net::connect", [this, &made, remote = made.remote] {
         std::error_code error;
         net::tcp_stream stream{remote, error};
         attempt_ended(made, error, std::move(stream));

@@ -27,15 +27,23 @@
 namespace coir::detail {
 namespace {
 
-// Cancellation reaches the place in `fiber` around which `scope` is the next.
-bool is_reached(const fiber_base& fiber, const scope_state* scope) noexcept {
+// Cancellation reaches the place in `fiber` around which `scope` is the next. While exceptions unwind the stack: that of a scope
+// that catches it before they go on.
+bool is_reached(const fiber_base& fiber, const scope_state* scope, int unwinding = 0) noexcept {
     for (; scope && scope->fiber == &fiber; scope = scope->outer) {
-        if (scope->cancelled)
+        if (scope->cancelled && (unwinding == 0 || scope->catches_at == unwinding))
             return true;
         if (scope->shields)
             return false;
     }
+    if (unwinding != 0)
+        return false;
     return fiber.cancel_called || (scope && scope->reached); // of which it is a member
+}
+
+// Exceptions that unwind the stack of `fiber`, which is not running.
+int unwinding_of(const fiber_base& fiber) noexcept {
+    return fiber.is_plain ? 0 : static_cast<int>(fiber.exceptions->uncaught_exceptions);
 }
 
 // Fibers for which something has changed, in the order of update(). They are linked through their memberships: trees of
@@ -75,6 +83,19 @@ private:
     group_member** end_ = &first_;
 };
 
+// False: its loop has been given up, and there is nothing to cancel. Fibers are cancelled by their own thread: the ready queue and
+// the scopes are not made for two.
+bool is_of_this_thread(const fiber_base& fiber) noexcept {
+    if (fiber.owner == loop::current()) [[likely]]
+        return true;
+    if (fiber.owner->is_abandoned())
+        return false;
+    report(describe(fiber) +
+           " is cancelled by a thread that does not run it; set an event, or send into a channel, for which " +
+           "a fiber beside it waits, and let that cancel it");
+    std::abort();
+}
+
 // Something has changed for `fiber`, and so perhaps for those in its groups.
 void update_all(fiber_base& fiber) noexcept {
     spreading change;
@@ -82,17 +103,21 @@ void update_all(fiber_base& fiber) noexcept {
         change.update(*each);
 }
 
-// The task group of the running fiber whose failure is why its calls fail.
+// The task group of the running fiber whose failure is why its calls fail. In a destructor that runs because of an exception
+// nobody catches that.
 task_group_state* find_failed_group(const fiber_base& running) noexcept {
+    if (std::uncaught_exceptions() != 0)
+        return nullptr;
     for (scope_state* scope = running.scope; scope && scope->fiber == &running && !scope->shields; scope = scope->outer)
         if (scope->group && !scope->group->failures.empty() && is_cause_of_cancellation(*scope))
             return scope->group;
     return nullptr;
 }
 
-// That a fiber goes on after what a blocking call has thrown is said once. In a handler, it may still be passed on.
+// That a fiber goes on after what a blocking call has thrown is said once. In a handler, it may still be passed on; in a
+// destructor, it may be what is being passed on.
 void report_if_swallowed(fiber_base& running, const char* what, const char* operation) {
-    if (running.swallow_reported || thread_exceptions().caught_exceptions)
+    if (running.swallow_reported || thread_exceptions().caught_exceptions || std::uncaught_exceptions() != 0)
         return;
     running.swallow_reported = true;
     report(describe(running) + " has not passed on " + what +
@@ -117,15 +142,27 @@ bool is_group_member(const fiber_base& fiber) noexcept {
 void update_cancellation(fiber_base& fiber) noexcept {
     fiber.cancel_requested = is_reached(fiber, fiber.scope);
     // As cancellation_due(), of a fiber that is not running.
-    if (fiber.cancel_requested && fiber.waiting && (fiber.is_plain || fiber.exceptions->uncaught_exceptions == 0))
+    if (fiber.cancel_requested && fiber.waiting && is_reached(fiber, fiber.scope, unwinding_of(fiber)))
         fiber.owner->wake(*fiber.waiting, wake_reason::cancelled);
+}
+
+bool is_due_while_unwinding(const fiber_base& fiber, int unwinding) noexcept {
+    return is_reached(fiber, fiber.scope, unwinding);
 }
 
 void cancel(fiber_base& fiber) noexcept {
     if (fiber.finished || fiber.cancel_called)
         return;
+    if (!is_of_this_thread(fiber))
+        return;
     fiber.cancel_called = true;
     update_all(fiber);
+}
+
+void cancel_shields(fiber_base& fiber) noexcept {
+    for (scope_state* scope = fiber.scope; scope && scope->fiber == &fiber; scope = scope->outer)
+        if (scope->shields && !scope->is_pause)
+            cancel_scope_state(*scope);
 }
 
 void throw_cancelled(fiber_base& running, const char* operation) {
@@ -133,9 +170,20 @@ void throw_cancelled(fiber_base& running, const char* operation) {
     if (running.cancel_thrown)
         report_if_swallowed(running, failed ? "the failure of its task group" : "coir::cancelled", operation);
     running.cancel_thrown = true;
+    running.cancel_told = false;
     if (failed)
         throw_failure(*failed);
     throw_cancelled();
+}
+
+// The first time it may be a call that goes on to throw.
+void note_refusal(fiber_base& running) {
+    if (!running.cancel_thrown)
+        return;
+    if (running.cancel_told)
+        report_if_swallowed(running, find_failed_group(running) ? "the failure of its task group" : "coir::cancelled",
+                            "what tells of it by an error code");
+    running.cancel_told = true;
 }
 
 void enter_scope(scope_state& scope, deadline until) {
@@ -153,7 +201,7 @@ void enter_scope(scope_state& scope, deadline until) {
 }
 
 cancellation_pause::cancellation_pause() noexcept {
-    scope_.shields = true;
+    scope_.shields = scope_.is_pause = true;
     if (loop::current_with_running_fiber())
         enter_scope(scope_, deadline::never());
 }
@@ -182,7 +230,7 @@ void leave_scope(scope_state& scope) noexcept {
 }
 
 void cancel_scope_state(scope_state& scope) noexcept {
-    if (scope.cancelled)
+    if (scope.cancelled || !is_of_this_thread(*scope.fiber))
         return;
     scope.cancelled = true;
     update_all(*scope.fiber);
@@ -205,7 +253,7 @@ void set_scope_deadline(scope_state& scope, deadline until) {
 }
 
 bool is_cause_of_cancellation(const scope_state& scope) noexcept {
-    return scope.cancelled && (scope.shields || !is_reached(*scope.fiber, scope.outer));
+    return scope.cancelled && (scope.shields || !is_reached(*scope.fiber, scope.outer, std::uncaught_exceptions()));
 }
 
 } // namespace coir::detail

@@ -6,14 +6,24 @@
 
 namespace coir::detail {
 
+/// `fiber` has been cancelled, and `unwinding` exceptions unwind its stack: something that is cancelled also catches that in the
+/// destructor that is running.
+[[nodiscard]] bool is_due_while_unwinding(const fiber_base& fiber, int unwinding) noexcept;
+
 /// The running fiber has been cancelled and may be told so: not while an exception unwinds its stack, when another one out
-/// of a destructor would end the program (hazard A5).
+/// of a destructor would end the program (hazard A5); unless it is caught in there.
 [[nodiscard]] inline bool cancellation_due(const fiber_base& running) noexcept {
-    return running.cancel_requested && std::uncaught_exceptions() == 0;
+    if (!running.cancel_requested) [[likely]]
+        return false;
+    const int unwinding = std::uncaught_exceptions();
+    return unwinding == 0 || is_due_while_unwinding(running, unwinding);
 }
 
 /// Cancels `fiber` as a whole.
 void cancel(fiber_base& fiber) noexcept;
+
+/// Cancels the shields in which `fiber` is: what it waits for will never come.
+void cancel_shields(fiber_base& fiber) noexcept;
 
 /// Of a task group: so it is cancelled with the fiber that opened the group.
 [[nodiscard]] bool is_group_member(const fiber_base& fiber) noexcept;
@@ -24,5 +34,8 @@ void update_cancellation(fiber_base& fiber) noexcept;
 /// Ends the call `operation` of the running fiber, whose cancellation is due: throws coir::cancelled, or the failure of a task
 /// group that it is in. A fiber that has been told before, and has not passed it on, is reported.
 [[noreturn]] void throw_cancelled(fiber_base& running, const char* operation);
+
+/// A blocking call of the running fiber, whose cancellation is due, fails at its beginning, by whatever means.
+void note_refusal(fiber_base& running);
 
 } // namespace coir::detail

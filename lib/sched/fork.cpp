@@ -79,16 +79,19 @@ void loop::drop_others() noexcept {
     posting_.store(0, std::memory_order_relaxed);
     inbox_.take_all([](shared_wait&) {});
     sleeping_.store(false, std::memory_order_relaxed);
+    // The records stay in the lists of what they wait for, and the stacks stay where they are. Being claimed, they wake nobody.
+    fibers_.for_each([](fiber_base& fiber) {
+        if (wait_record* const record = std::exchange(fiber.waiting, nullptr))
+            record->reason.store(wake_reason::cancelled, std::memory_order_relaxed);
+    });
     fibers_.for_each([&](fiber_base& fiber) {
         if (&fiber == running_)
             return;
+        fiber.give_up();
         fiber.unlink();
         --fiber_count_;
         fiber.finished = true;
         fiber.failure = cancellation;
-        // The record stays in the lists of what it waits for, and its stack stays where it is. Being claimed, it wakes nobody.
-        if (wait_record* const record = std::exchange(fiber.waiting, nullptr))
-            record->reason.store(wake_reason::cancelled, std::memory_order_relaxed);
         if (!fiber.has_handle)
             registry.dropped.push_back(fiber);
     });

@@ -198,6 +198,7 @@ void loop::park_shared(shared_wait& record, deadline until) noexcept {
 }
 
 void loop::refuse() noexcept {
+    note_refusal(*running_);
     spend(switches_per_refusal);
 }
 
@@ -231,12 +232,15 @@ void loop::disarm(scope_state& scope) noexcept {
     --armed_scopes_;
 }
 
-// Members of task groups are cancelled through those who opened them, who may shield them.
-void loop::cancel_all(bool members) noexcept {
+// Members of task groups are cancelled through those who opened them, and helpers through those they work for, who may shield
+// them. But when all wait for what will never come, all are cancelled, and every shield.
+void loop::cancel_all() noexcept {
     shutting_down_ = true;
     shutdown_end_ = deadline{shutdown_time_}.time().time_since_epoch().count();
-    fibers_.for_each([members](fiber_base& fiber) {
-        if (members || !is_group_member(fiber))
+    fibers_.for_each([this](fiber_base& fiber) {
+        if (deadlocked_)
+            cancel_shields(fiber);
+        if (deadlocked_ || !(fiber.is_helper || is_group_member(fiber)))
             cancel(fiber);
     });
 }
@@ -251,7 +255,8 @@ fiber_base* loop::finish(fiber_base& fiber) noexcept {
     fiber.stacks->end_promise();
     while (!fiber.joiners.empty()) {
         wait_record& joiner = fiber.joiners.pop_front();
-        if (joiner.value == turn() && slice_ > 0 && joiner.reason.load(std::memory_order_relaxed) == wake_reason::none) {
+        if (joiner.value == turn() && slice_ > 0 &&
+            joiner.reason.load(std::memory_order_relaxed) == wake_reason::none) {
             lender = joiner.owner;
             lender->waiting = nullptr;
         } else {
@@ -333,6 +338,7 @@ void loop::drive() {
         if (abandoned_) {
             any_abandoned_.store(true, std::memory_order_relaxed);
             report_fibers("has not ended by the shutdown deadline, and is given up");
+            fibers_.for_each([](fiber_base& fiber) { fiber.give_up(); });
             current_ = nullptr;
             return;
         }
@@ -340,7 +346,7 @@ void loop::drive() {
         if (execution& to = next(); &to != &driving_)
             switch_stacks(exceptions_, driving_, to);
         if (main_->finished && !shutting_down_)
-            cancel_all(false);
+            cancel_all();
     }
 }
 
@@ -350,7 +356,7 @@ void loop::poll() {
         take_posted();
     if (ready_.empty()) {
         // Nothing to do: the moment to tidy up, a little at a time.
-        loop_time until = std::min(timers_.earliest(), shutdown_end_);
+        loop_time until = std::min(timers_.earliest(), main_->finished ? shutdown_end_ : for_ever);
         if (has_memory_to_spare())
             until = std::min(until, give_memory_back(driver_.now(), stacks_at_once_idle));
         sleep_until(until);
@@ -374,7 +380,7 @@ void loop::sleep_until(loop_time until) {
     if (until == for_ever && !deadlocked_ && is_deadlocked()) {
         deadlocked_ = true;
         report_fibers("is in a deadlock: nothing can wake it");
-        return cancel_all(true); // who is shielded waits for what will never come
+        return cancel_all();
     }
     if (!spin_.wait_for([this] { return !inbox_.empty(); })) {
         sleeping_.store(true, std::memory_order_seq_cst);
@@ -393,8 +399,9 @@ bool loop::is_deadlocked() noexcept {
     fiber_base* hopeful = fibers_.find_if([](const fiber_base& fiber) {
         const wait_record* record = fiber.waiting;
         return !record || record->kind == wait_kind::sleep || record->kind == wait_kind::readable ||
-               record->kind == wait_kind::writable || record->kind == wait_kind::select ||
-               record->kind == wait_kind::file || (record->scope != wait_scope::local && !is_single_threaded());
+               record->kind == wait_kind::writable || record->kind == wait_kind::file ||
+               (record->kind == wait_kind::select && record->value) || // on a descriptor
+               (record->scope != wait_scope::local && !is_single_threaded());
     });
     if (!hopeful)
         return true;

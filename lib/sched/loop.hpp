@@ -54,6 +54,7 @@ struct vacancy final : fiber_base {
     vacancy() noexcept { stack_pointer = nullptr; }
     void call() override {}
     void discard_result() noexcept override {}
+    void give_up() noexcept override {}
 };
 
 class loop {
@@ -209,7 +210,7 @@ private:
     [[nodiscard]] bool has_memory_to_spare() const noexcept;
     loop_time give_memory_back(loop_time now, std::size_t stacks_at_once) noexcept;
     void fire_timers(loop_time now) noexcept;
-    void cancel_all(bool members) noexcept;
+    void cancel_all() noexcept;
     [[nodiscard]] bool is_deadlocked() noexcept;
     void report_fibers(std::string_view heading) noexcept;
     [[gnu::cold]] static loop* continued_in_child() noexcept;

@@ -262,9 +262,9 @@ std::size_t offload_pool::thread_count() const {
 }
 
 void offload_pool::run(std::unique_ptr<offloaded_call>& call, deadline until) {
-    detail::loop* here = detail::loop::current_with_running_fiber();
-    if (!here && pool_of_this_thread == state_.get()) // all threads could wait like this one for each other
+    if (pool_of_this_thread == state_.get()) // all threads could wait like this one for each other
         return call->call();
+    detail::loop* here = detail::loop::current_with_running_fiber();
     if (here && here->refuses())
         detail::throw_cancelled(here->running(), "offload");
     detail::shared_wait record{detail::wait_kind::offload, state_.get()};

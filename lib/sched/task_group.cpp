@@ -41,13 +41,22 @@ void give_places(task_group_state& group) noexcept {
                            describe(*group.scope.fiber));
 }
 
+// For `more` failures.
+void make_room(task_group_state& group, std::size_t more) {
+    const std::size_t most = group.failures.size() + more;
+    if (group.failures.capacity() < most)
+        group.failures.reserve(std::bit_ceil(most));
+}
+
 // The member's failure, and if a task group inside the member has thrown it, those that this one carries along.
 void keep_failure(task_group_state& group, const std::exception_ptr& failure) noexcept {
     group.failures.push_back(failure); // has room: see add_member()
     try {
         for (const std::exception_ptr& each : find_exception_group(failure))
-            if (each != failure)
+            if (each != failure) {
+                make_room(group, group.running + 1); // those who still run keep theirs
                 group.failures.push_back(each);
+            }
     } catch (const std::bad_alloc&) { // the most important one is kept
     }
 }
@@ -94,9 +103,7 @@ group_place::~group_place() {
 }
 
 void add_member(task_group_state& group, group_member& member, fiber_base& fiber, const spawn_parameters& parameters) {
-    const std::size_t most_failures = group.failures.size() + group.running + 1;
-    if (group.failures.capacity() < most_failures)
-        group.failures.reserve(std::bit_ceil(most_failures));
+    make_room(group, group.running + 1);
     spawn_fiber(fiber, parameters);
     fiber.has_handle = false;
     member.fiber = &fiber;

@@ -89,6 +89,7 @@ channel_status channel_core::try_send(void* element) {
 
 // Nothing may be left to be destroyed after park(): then it is a jump.
 void channel_core::send_or_park(shared_wait& record, deadline until) {
+    spend_turn(senders_.lock);
     switch (send(record.value, &record)) {
     case channel_status::would_block:
         return park(record, until);
@@ -162,47 +163,20 @@ channel_status channel_core::send_buffered(void* element) {
         throw;
     }
     lock.lock();
-    publish(*into, lock);
+    settle(*into, true, lock);
     return channel_status::done;
-}
-
-// A node, one of being_sent_, is full: its element goes to a waiting receiver, or waits in the buffer.
-void channel_core::publish(node& full, held& lock) noexcept {
-    wait_record* receiver = claim_first(senders_.lock, receivers_);
-    if (!receiver) {
-        --being_sent_;
-        push_back(full);
-        return lock.unlock();
-    }
-    lock.unlock();
-    try {
-        operations_.take(receiver->value, element_of(full));
-        operations_.destroy(element_of(full));
-        lock.lock();
-        give_up(&full, lock);
-    } catch (...) {
-        forget_failure();
-        lock.lock();
-        put_back(full, lock);
-    }
-    deliver(*receiver);
 }
 
 // A node, one of being_sent_, has no element in the end; null: there is not even a node.
 void channel_core::give_up(node* unused, held& lock) noexcept {
-    --being_sent_;
+    if (unused)
+        return settle(*unused, false, lock);
     claimed_waiters ended;
+    --being_sent_;
+    --nodes_in_use_;
     if (has_ended())
         ended.claim_all(senders_.lock, receivers_, wake_reason::closed);
-    if (unused) {
-        if (wait_record* sender = claim_first(senders_.lock, senders_.waiters))
-            return refill(*unused, *sender, lock);
-        unused->next = unused_;
-        unused_ = unused;
-    } else {
-        ended.claim_all(senders_); // there was no memory for a node; let them try, too
-    }
-    --nodes_in_use_;
+    ended.claim_all(senders_); // there was no memory for a node; let them try, too
     lock.unlock();
 }
 
@@ -216,21 +190,64 @@ void channel_core::put_back(node& full, held& lock) noexcept {
         deliver(*receiver); // tries again
 }
 
-// The element of a waiting sender, which is claimed, goes into a node that has become free.
-void channel_core::refill(node& unused, wait_record& sender, held& lock) noexcept {
-    ++being_sent_;
+// What becomes of a node, one of being_sent_, and of those who wait. If it is full its element goes to a receiver, or else into the
+// buffer; if it is free it takes the element of a sender; and so on. A loop, since any number may have come while somebody's move
+// took its time. Who is claimed is delivered at the end: after that the channel may be gone.
+void channel_core::settle(node& at, bool is_full, held& lock) noexcept {
+    claimed_waiters served;
+    while (is_full ? empty_into_receiver(at, is_full, served, lock) : fill_from_sender(at, is_full, served, lock)) {}
+    lock.unlock();
+}
+
+// Both: false if nobody waits for that, and the node is where it belongs.
+bool channel_core::empty_into_receiver(node& full, bool& is_full, claimed_waiters& served, held& lock) noexcept {
+    wait_record* const receiver = claim_first(senders_.lock, receivers_);
+    if (!receiver) {
+        --being_sent_;
+        push_back(full);
+        return false;
+    }
+    served.add(*receiver);
     lock.unlock();
     try {
-        operations_.store(element_of(unused), sender.value);
-        sender.value = nullptr;
-        lock.lock();
-        publish(unused, lock);
+        operations_.take(receiver->value, element_of(full));
     } catch (...) {
         forget_failure();
         lock.lock();
-        give_up(&unused, lock);
+        --being_sent_;
+        push_front(full);
+        served.claim_next(senders_.lock, receivers_); // tries again
+        return false;
     }
-    deliver(sender);
+    operations_.destroy(element_of(full));
+    is_full = false;
+    lock.lock();
+    return true;
+}
+
+bool channel_core::fill_from_sender(node& unused, bool& is_full, claimed_waiters& served, held& lock) noexcept {
+    --being_sent_;
+    if (has_ended())
+        served.claim_all(senders_.lock, receivers_, wake_reason::closed);
+    wait_record* const sender = claim_first(senders_.lock, senders_.waiters);
+    if (!sender) {
+        unused.next = unused_;
+        unused_ = &unused;
+        --nodes_in_use_;
+        return false;
+    }
+    served.add(*sender);
+    ++being_sent_;
+    lock.unlock();
+    try {
+        operations_.store(element_of(unused), sender->value);
+        sender->value = nullptr;
+        is_full = true;
+    } catch (...) { // it will meet that itself
+        forget_failure();
+    }
+    lock.lock();
+    return true;
 }
 
 void channel_core::push_back(node& full) noexcept {
@@ -252,6 +269,7 @@ channel_status channel_core::try_receive(void* optional) {
 }
 
 void channel_core::receive_or_park(shared_wait& record, deadline until) {
+    spend_turn(senders_.lock);
     switch (receive(record.value, &record)) {
     case channel_status::would_block:
         return park(record, until);

@@ -3,6 +3,7 @@
 #include "sched/cancellation.hpp"
 #include "sched/shared_wait.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -53,11 +54,17 @@ bool enter_all(std::span<selectable* const> cases, shared_wait& whole, std::size
     return true;
 }
 
+bool is_for_descriptor(const selectable* one) noexcept {
+    return one->kind() == wait_kind::readable || one->kind() == wait_kind::writable;
+}
+
 // One round of waiting. Null: another is needed.
 selectable* wait_for_one(std::span<selectable* const> cases) {
     selectable* const earliest = find_earliest(cases);
     shared_wait whole{wait_kind::select, nullptr};
     whole.begin();
+    if (std::any_of(cases.begin(), cases.end(), is_for_descriptor)) // then it is no deadlock: see loop::is_deadlocked()
+        whole.value = &whole;
     std::size_t entered = 0;
     const bool must_wait = enter_all(cases, whole, entered);
     const bool retracted = !must_wait && claim(whole, wake_reason::notified);
@@ -84,6 +91,8 @@ selectable* wait_for_one(std::span<selectable* const> cases) {
 std::size_t select_among(std::span<selectable*> cases, bool may_wait) {
     for (std::size_t i = 0; i < cases.size(); ++i)
         cases[i]->index = i;
+    if (loop* here = loop::current_with_running_fiber())
+        here->spend(1); // others may always be faster than this one looks
     for (;;) {
         selectable* chosen = try_in_random_order(cases);
         if (!chosen && !may_wait)

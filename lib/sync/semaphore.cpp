@@ -14,6 +14,7 @@ bool semaphore_core::try_acquire() noexcept {
 }
 
 bool semaphore_core::acquire(deadline until) {
+    spend_turn(queue_.lock);
     guard held{queue_.lock};
     if (count_ > 0) {
         --count_;

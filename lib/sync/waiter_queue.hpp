@@ -60,6 +60,16 @@ private:
     intrusive_list<wait_record> list_;
 };
 
+/// At the beginning of a call on the object that `lock` guards. Others on their own threads may always be so fast that it need not
+/// wait, and its fiber must not keep its thread to itself for that (hazard E11). May suspend, but not if only this thread has used
+/// the object so far.
+[[gnu::always_inline]] inline void spend_turn(const spin_lock& lock) {
+    if (lock.is_biased()) [[likely]]
+        return;
+    if (loop* here = loop::current_with_running_fiber())
+        here->spend(1);
+}
+
 /// Ends a wait whose record has been parked in `queue`: true when claimed by a waker, false when its deadline has passed.
 /// Throws cancelled, naming `operation`. Afterwards the record is in no list.
 bool end_turn(waiter_queue& queue, shared_wait& record, const char* operation);

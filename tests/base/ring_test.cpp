@@ -148,8 +148,9 @@ TEST(ring, replaces_what_is_in_it) {
             EXPECT_EQ(queue.pop_newest(), &numbers[202]);
             EXPECT_EQ(queue.pop_newest(), &numbers[203]);
         }
-        if (i >= 49)
+        if (i >= 49) {
             EXPECT_EQ(queue.pop(), &numbers[i - 49]);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #include "child_process.hpp"
 #include "descriptors.hpp"
 
+#include <coir/async.hpp>
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
 #include <coir/context.hpp>
@@ -525,6 +526,27 @@ TEST(fork, without_its_handlers_is_recognised_before_harm_is_done) {
         EXPECT_NE(std::string(reinterpret_cast<const char*>(text.data()), size).find("clone()"), std::string::npos);
         write_byte(pipe.write.get(), 'x');
         EXPECT_EQ(reader.join(), std::byte{'x'});
+    });
+}
+
+TEST(fork, ends_asynchronous_calls_that_do_not_go_on_in_the_child) {
+    coir::run([] {
+        coir::future<int> parents = coir::async([] {
+            this_fiber::sleep_for(20ms);
+            return 1;
+        });
+        coir::future<int> not_started = coir::async([] { return 2; });
+        const pid_t child = fork_to([&] {
+            for (coir::future<int>* each : {&parents, &not_started})
+                try {
+                    each->get();
+                    return false;
+                } catch (const coir::cancelled&) {}
+            return coir::async([] { return 3; }).get() == 3;
+        });
+        EXPECT_TRUE(ended_well(child));
+        EXPECT_EQ(parents.get(), 1);
+        EXPECT_EQ(not_started.get(), 2);
     });
 }
 

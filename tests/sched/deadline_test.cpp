@@ -121,4 +121,15 @@ TEST(deadline, is_ordered_by_time) {
     EXPECT_EQ(at(1s) <=> at(2s), std::strong_ordering::less);
 }
 
+TEST(deadline, takes_time_points_of_other_clocks_as_they_go_now) {
+    using std::chrono::system_clock;
+    const deadline soon = system_clock::now() + 1h;
+    EXPECT_GT(soon, deadline{59min});
+    EXPECT_LT(soon, deadline{61min});
+    EXPECT_TRUE(deadline{system_clock::now() - 1s}.has_passed());
+    EXPECT_TRUE(deadline{system_clock::time_point::max()}.is_never());
+    EXPECT_TRUE(deadline{system_clock::time_point::min()}.has_passed());
+    EXPECT_TRUE(deadline{system_clock::time_point{}}.has_passed());
+}
+
 } // namespace

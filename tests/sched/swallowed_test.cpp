@@ -209,4 +209,26 @@ TEST(swallowed, for_ever_neither_starves_others_nor_outlives_the_shutdown_deadli
     }
 }
 
+TEST(swallowed, and_then_told_by_error_codes_is_reported_as_well) {
+    const std::string report = report_of([] {
+        swallow();
+        std::error_code error;
+        for (int i = 0; i < 100; ++i) {
+            this_fiber::sleep_until(2h, error);
+            EXPECT_EQ(error, std::errc::operation_canceled);
+        }
+    });
+    EXPECT_EQ(count(report, "\n"), 1U) << report;
+    EXPECT_EQ(count(report, "\"swallower\" has not passed on coir::cancelled"), 1U) << report;
+}
+
+TEST(swallowed, is_not_who_is_told_by_error_codes_only) {
+    EXPECT_EQ(report_of([] {
+                  std::error_code error;
+                  for (int i = 0; i < 100; ++i)
+                      this_fiber::sleep_until(2h, error);
+              }),
+              "");
+}
+
 } // namespace

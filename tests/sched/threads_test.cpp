@@ -2,8 +2,10 @@
 
 #include "sched/fake_driver.hpp"
 
+#include <coir/cancel_scope.hpp>
 #include <coir/context.hpp>
 #include <coir/fiber.hpp>
+#include <coir/run.hpp>
 #include <coir/this_fiber.hpp>
 
 #include <gtest/gtest.h>
@@ -165,6 +167,21 @@ TEST(threads, may_make_and_destroy_contexts_at_the_same_time) {
         });
     for (auto& each : threads)
         each.join();
+}
+
+// Cancelling changes the ready queue of the fiber's loop, which is not made for two threads.
+TEST(threads_death, cancelling_a_fiber_from_another_thread_names_it) {
+    EXPECT_DEATH(coir::run([] {
+                     fiber<void> victim = spawn({.name = "victim"}, [] { this_fiber::sleep_for(1h); });
+                     this_fiber::yield();
+                     std::thread{[&victim] { victim.cancel(); }}.join();
+                 }),
+                 "\"victim\" is cancelled by a thread that does not run it");
+    EXPECT_DEATH(coir::run([] {
+                     coir::cancel_scope scope;
+                     std::thread{[&scope] { scope.cancel(); }}.join();
+                 }),
+                 "\"main\" is cancelled by a thread that does not run it");
 }
 
 } // namespace

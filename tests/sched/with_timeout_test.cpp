@@ -220,4 +220,40 @@ TEST_F(a_timeout, is_not_stopped_by_streams_packaged_tasks_and_deferred_function
     });
 }
 
+// Cancellation from further out is not told there, but what is caught in the destructor is.
+TEST_F(a_timeout, ends_what_a_destructor_does_while_an_exception_unwinds_the_stack) {
+    struct says_goodbye {
+        std::string& log;
+        ~says_goodbye() {
+            log += try_with_timeout(1s, [] { slow(1h); }) ? "said " : "gave up ";
+            try {
+                with_timeout(1s, [] { with_timeout(5s, [] { slow(1h); }); });
+            } catch (const coir::timed_out&) {
+                log += "timed out ";
+            }
+            this_fiber::sleep_for(1s); // nobody has cancelled this
+        }
+    };
+    run_on(driver, [this] {
+        std::string log;
+        try {
+            const says_goodbye at_end{log};
+            throw std::runtime_error("unwinds");
+        } catch (const std::runtime_error&) {}
+        EXPECT_EQ(log, "gave up timed out ");
+        EXPECT_EQ(driver.elapsed(), 3s);
+
+        log.clear();
+        fiber<void> cancelled_one = spawn([&log] {
+            const says_goodbye at_end{log};
+            slow(1h);
+        });
+        this_fiber::yield();
+        cancelled_one.cancel();
+        EXPECT_THROW(cancelled_one.join(), cancelled);
+        EXPECT_EQ(log, "gave up timed out ");
+        EXPECT_EQ(driver.elapsed(), 6s);
+    });
+}
+
 } // namespace

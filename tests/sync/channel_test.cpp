@@ -4,6 +4,7 @@
 #include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
 #include <coir/fiber.hpp>
+#include <coir/stack_size.hpp>
 #include <coir/this_fiber.hpp>
 
 #include <gtest/gtest.h>
@@ -287,6 +288,38 @@ TEST_F(channels, destroying_one_for_which_somebody_waits_ends_the_program_by_nam
     });
     EXPECT_TRUE(end.was_killed_by(SIGABRT));
     EXPECT_TRUE(end.says("forgotten")) << end.errors;
+}
+
+// While one moves its element, which takes its time, any number of senders and receivers come to wait; who has done then serves them
+// all, in a loop, on a small stack.
+TEST_F(channels, a_slow_move_serves_all_who_have_come_meanwhile) {
+    struct slow {
+        explicit slow(int n) : number(n) {}
+        slow(slow&& other) : number(other.number) {
+            if (number == 0)
+                this_fiber::sleep_for(1s);
+        }
+        slow& operator=(slow&&) = delete;
+        int number;
+    };
+    constexpr int count = 2'000;
+    run_on(driver, [] {
+        channel<slow> narrow{1};
+        std::vector<int> got;
+        auto first = spawn({.stack_size = coir::minimum_stack_size}, [&] { narrow.send(slow{0}); });
+        this_fiber::yield(); // it sleeps with the only place
+        std::vector<fiber<void>> all;
+        for (int i = 1; i <= count; ++i)
+            all.push_back(spawn([&, i] { narrow.send(slow{i}); }));
+        for (int i = 0; i <= count; ++i)
+            all.push_back(spawn([&] { got.push_back(narrow.receive()->number); }));
+        first.join();
+        for (auto& each : all)
+            each.join();
+        ASSERT_EQ(got.size(), count + 1U);
+        for (int i = 0; i <= count; ++i)
+            EXPECT_EQ(got[static_cast<std::size_t>(i)], i);
+    });
 }
 
 } // namespace

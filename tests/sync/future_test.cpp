@@ -1,6 +1,8 @@
+#include "child_process.hpp"
 #include "sched/fake_driver.hpp"
 
 #include <coir/async.hpp>
+#include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
 #include <coir/fiber.hpp>
 #include <coir/future.hpp>
@@ -217,6 +219,27 @@ TEST(future_across_threads, brings_results_from_loops_and_threads) {
         without.join();
         with_a_loop.join();
     }
+}
+
+TEST(future_of_async, is_cancelled_when_the_loop_gives_its_fiber_up) {
+    const auto end = in_child([] {
+        shared_future<void> kept;
+        const auto work = [&kept] {
+            kept = coir::async([] {
+                       const coir::shield in_peace;
+                       this_fiber::sleep_for(1h);
+                   }).share();
+            this_fiber::yield();
+        };
+        coir::run(work, {.shutdown_deadline = 0s});
+        try {
+            kept.get();
+        } catch (const coir::cancelled&) {
+            return true;
+        }
+        return false;
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
 }
 
 } // namespace

@@ -13,6 +13,8 @@
 
 namespace coir::detail {
 
+class claimed_waiters;
+
 /// What a channel does with its elements, whose type only the channel knows. Moving is a user's code: it may throw, and even
 /// suspend; so it never happens under a lock.
 struct element_operations {
@@ -93,10 +95,12 @@ private:
     channel_status receive_buffered(void* optional);
     channel_status receive_from(wait_record& sender, void* optional);
     // With the lock held at the beginning, and free at the end.
-    void publish(node& full, held& lock) noexcept;
     void give_up(node* unused, held& lock) noexcept;
     void put_back(node& full, held& lock) noexcept;
-    void refill(node& unused, wait_record& sender, held& lock) noexcept;
+    void settle(node& at, bool is_full, held& lock) noexcept;
+    // With the lock held at the beginning and the end.
+    bool empty_into_receiver(node& full, bool& is_full, claimed_waiters& served, held& lock) noexcept;
+    bool fill_from_sender(node& unused, bool& is_full, claimed_waiters& served, held& lock) noexcept;
     void push_back(node& full) noexcept;
     void push_front(node& full) noexcept;
 

@@ -44,6 +44,8 @@ struct COIR_EXPORT fiber_base : waiter, execution, list_node {
     virtual void call() = 0;
     /// Destroys the result, which nobody will fetch.
     virtual void discard_result() noexcept = 0;
+    /// It will never run again, and stays as it is: tells those who wait for it by other means than a join.
+    virtual void give_up() noexcept = 0;
 
     loop* owner = nullptr;                  ///< set by spawn
     stack_pool* stacks = nullptr;           ///< where its stack comes from and goes to
@@ -57,8 +59,10 @@ struct COIR_EXPORT fiber_base : waiter, execution, list_node {
     [[no_unique_address]] spawn_site site;  ///< who spawned it
     bool finished : 1 = false;              ///< the function has ended, its result or failure is there
     bool has_handle : 1 = true;             ///< a fiber<T> refers to it: it must outlive its end
+    bool is_helper : 1 = false;             ///< cancelled by the one it works for only: see spawn_helper()
     bool cancel_called : 1 = false;         ///< as a whole, for good; `cancel_requested` is what comes of all scopes
     bool cancel_thrown : 1 = false;         ///< by a blocking call, for a cancellation that still holds
+    bool cancel_told : 1 = false;           ///< by an error code, after `cancel_thrown`
     bool swallow_reported : 1 = false;      ///< that it does not pass coir::cancelled on
 };
 

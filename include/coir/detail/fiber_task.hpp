@@ -23,6 +23,12 @@ template <class T, class Work> struct fiber_task final : fiber_result<T> {
         this->keep_result_of(now.function());
     }
 
+    void give_up() noexcept override {
+        if constexpr (requires(Work & function) { function.give_up(); })
+            if (!this->finished)
+                (*work).give_up();
+    }
+
     single_use<Work> work;
 };
 

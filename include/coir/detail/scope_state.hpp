@@ -4,6 +4,9 @@
 #include <coir/detail/timer.hpp>
 #include <coir/export.hpp>
 
+#include <exception>
+#include <utility>
+
 namespace coir::detail {
 
 struct fiber_base;
@@ -13,14 +16,32 @@ struct task_group_state;
 /// of a member of a task group is the scope of the group, which another fiber has entered. Belongs to the thread of the
 /// loop.
 struct scope_state : timer {
+    static constexpr int never = -1;
+
     scope_state() noexcept : timer(use::scope) {}
 
     fiber_base* fiber = nullptr;       ///< that is inside
     scope_state* outer = nullptr;      ///< the next around it
     task_group_state* group = nullptr; ///< whose scope it is: the members are inside as well
+    int catches_at = never;            ///< where coir::cancelled is caught: std::uncaught_exceptions() there
     bool cancelled = false;            ///< sticky
     bool shields = false;              ///< cancellation from further out does not reach in
+    bool is_pause = false;             ///< of the library: nothing ends it early
     bool reached = false;              ///< of a group: what is inside is cancelled, by this scope or from further out
+};
+
+/// While it lives, coir::cancelled that comes of `scope` is caught: so it can be thrown even if an exception unwinds the stack.
+class catching_scope {
+public:
+    explicit catching_scope(scope_state& scope) noexcept
+        : scope_(scope), before_(std::exchange(scope.catches_at, std::uncaught_exceptions())) {}
+    ~catching_scope() { scope_.catches_at = before_; }
+    catching_scope(const catching_scope&) = delete;
+    catching_scope& operator=(const catching_scope&) = delete;
+
+private:
+    scope_state& scope_;
+    int before_;
 };
 
 /// The running fiber is inside from now on, until leave_scope(). Throws std::logic_error outside coir::run.

@@ -31,6 +31,7 @@ public:
     /// The record of one round of select().
     void begin(shared_wait& whole) { record_.emplace(kind_, object_, whole); }
     [[nodiscard]] select_case& record() noexcept { return *record_; }
+    [[nodiscard]] wait_kind kind() const noexcept { return kind_; }
     /// `one` is the record of this case.
     [[nodiscard]] bool owns(const select_case* one) const noexcept { return record_ && &*record_ == one; }
 
