@@ -216,7 +216,7 @@ std::size_t copy_buffered(io::buffered_reader& from, const sink_reference& to, s
     if (error) {
         throw_if_cancelled(error, operation, moved);
         throw io::transfer_error(
-            error, to.handle() == no_handle ? operation : operation + (" to " + name_of(to.handle())), moved);
+            error, to.handle() == no_handle ? operation : operation + (" to " + name_of(to.handle(), error)), moved);
     }
     return moved;
 }

@@ -25,18 +25,20 @@ void throw_if_cancelled(std::error_code failed, const char* operation, std::size
 
 void raise(const outcome& failed, const char* operation, int descriptor) {
     throw_if_cancelled(failed, operation);
-    throw io::transfer_error(error_code_of(failed.error), operation + place_of(descriptor), failed.bytes);
+    const std::error_code error = error_code_of(failed.error);
+    throw io::transfer_error(error, operation + place_of(descriptor, error), failed.bytes);
 }
 
 void raise(const outcome& failed, const char* operation, int from, int to) {
     throw_if_cancelled(failed, operation);
-    throw io::transfer_error(error_code_of(failed.error), operation + (" from " + name_of(from) + " to " + name_of(to)),
+    const std::error_code error = error_code_of(failed.error);
+    throw io::transfer_error(error, operation + (" from " + name_of(from, error) + " to " + name_of(to, error)),
                              failed.bytes);
 }
 
 void raise(std::error_code failed, const char* operation, int handle, std::size_t bytes) {
     throw_if_cancelled(failed, operation, bytes);
-    throw io::transfer_error(failed, operation + place_of(handle), bytes);
+    throw io::transfer_error(failed, operation + place_of(handle, failed), bytes);
 }
 
 } // namespace detail

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <utility>
 
 namespace coir::detail {
 namespace {
@@ -27,7 +28,8 @@ std::string text_of(const socket_name& name) {
         if (name.size <= offsetof(sockaddr_un, sun_path))
             return {};
         const std::string path{local.sun_path, name.size - offsetof(sockaddr_un, sun_path)};
-        return path.front() == '\0' ? '@' + printable(std::string_view{path}.substr(1)) : path.substr(0, path.find('\0'));
+        return path.front() == '\0' ? '@' + printable(std::string_view{path}.substr(1))
+                                    : path.substr(0, path.find('\0'));
     }
     std::array<char, NI_MAXHOST> host{};
     std::array<char, NI_MAXSERV> port{};
@@ -38,12 +40,16 @@ std::string text_of(const socket_name& name) {
     return (is_v6 ? '[' + std::string{host.data()} + ']' : std::string{host.data()}) + ':' + port.data();
 }
 
-// getpeername() does not know the peer of a broken connection any more. SO_PEERNAME does, of a size that must be right.
+// getpeername() does not know the peer of a broken connection any more. SO_PEERNAME does; it fails if more is asked for than there
+// is, and cuts off what is more, hence the families.
 std::string peer_of(int descriptor) {
     socket_name peer;
-    for (const std::size_t size : {sizeof(sockaddr_in6), sizeof(sockaddr_in)}) {
-        peer.size = static_cast<socklen_t>(size);
-        if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERNAME, &peer.address, &peer.size) == 0 && peer.size == size)
+    constexpr std::pair<sa_family_t, socklen_t> kinds[] = {{AF_INET6, sizeof(sockaddr_in6)},
+                                                           {AF_INET, sizeof(sockaddr_in)}};
+    for (const auto& [family, size] : kinds) {
+        peer.size = size;
+        if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERNAME, &peer.address, &peer.size) == 0 && peer.size == size &&
+            peer.address.ss_family == family)
             return text_of(peer);
     }
     peer.size = sizeof peer.address;
@@ -52,25 +58,33 @@ std::string peer_of(int descriptor) {
     return {};
 }
 
+std::string number_of(int descriptor) {
+    return "descriptor " + std::to_string(descriptor);
+}
+
 std::string own_name_of(int descriptor) {
     socket_name own;
     own.size = sizeof own.address;
     std::string text;
     if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own.address), &own.size) == 0)
         text = text_of(own);
-    return text.empty() ? "descriptor " + std::to_string(descriptor) : text;
+    return text.empty() ? number_of(descriptor) : text;
 }
 
 } // namespace
 
-std::string name_of(int descriptor) {
+std::string name_of(int descriptor, std::error_code failed) {
+    if (failed == std::errc::bad_file_descriptor)
+        return number_of(descriptor);
     std::string peer = peer_of(descriptor);
     return peer.empty() ? own_name_of(descriptor) : peer;
 }
 
-std::string place_of(int descriptor) {
+std::string place_of(int descriptor, std::error_code failed) {
     if (descriptor == no_handle)
         return {};
+    if (failed == std::errc::bad_file_descriptor)
+        return " on " + number_of(descriptor);
     const std::string peer = peer_of(descriptor);
     return peer.empty() ? " on " + own_name_of(descriptor) : " with " + peer;
 }

@@ -18,11 +18,12 @@ template <class Address> std::string placed(const char* preposition, Address add
     }
 }
 
-/// Ends the throwing form of a blocking call: by coir::cancelled, or a std::system_error with the text of `message()`.
+/// Ends the throwing form of a blocking call: by coir::cancelled, or a std::system_error with the text of `message()`. That may
+/// use the object on which the call was made, unless its descriptor was closed meanwhile: then the object, too, may be gone.
 template <class Message> [[noreturn]] void throw_ending(int error, const char* operation, Message message) {
     if (error == was_cancelled)
         throw_cancelled(loop::current()->running(), operation);
-    throw std::system_error(error_code_of(error), message());
+    throw std::system_error(error_code_of(error), error == EBADF ? operation : message());
 }
 
 /// The two forms of a blocking call whose core, `call(here)`, returns an errno, was_cancelled, or 0.

@@ -232,8 +232,10 @@ int openssl_configuration::choose_protocol(SSL*, const unsigned char** chosen, u
     return SSL_TLSEXT_ERR_OK;
 }
 
+// For a second ClientHello OpenSSL asks again, with `self` of the SSL_CTX that the SSL has by then. What counts is how it was made.
 int openssl_configuration::choose_identity(SSL* ssl, int*, void* self) noexcept try {
-    const auto& own = *static_cast<openssl_configuration*>(self);
+    openssl_engine* const engine = openssl_engine::find(ssl);
+    const auto& own = engine ? engine->configuration() : *static_cast<openssl_configuration*>(self);
     const auto& names = own.names_;
     const char* asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (!asked || names.empty())
@@ -245,10 +247,14 @@ int openssl_configuration::choose_identity(SSL* ssl, int*, void* self) noexcept 
     if (found == names.end() || !found->second)
         return SSL_TLSEXT_ERR_OK;
     // Brings along whom the other context trusts; but who vouches for a client is not the client's choice.
-    const bool is_shown = SSL_set_SSL_CTX(ssl, found->second->native_handle()) != nullptr &&
-                          SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(own.native_handle())) == 1;
+    if (!SSL_set_SSL_CTX(ssl, found->second->native_handle()))
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    if (engine)
+        engine->keep(found->second);
     STACK_OF(X509_NAME)* const believed =
-        is_shown ? SSL_dup_CA_list(SSL_CTX_get_client_CA_list(own.native_handle())) : nullptr;
+        SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(own.native_handle())) == 1
+            ? SSL_dup_CA_list(SSL_CTX_get_client_CA_list(own.native_handle()))
+            : nullptr;
     if (!believed)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     SSL_set_client_CA_list(ssl, believed);

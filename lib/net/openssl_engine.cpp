@@ -21,6 +21,8 @@ constexpr unsigned most_messages_of_handshake = 256;
 // answers to the peer's changes of keys, which it has perhaps no intention to read.
 constexpr std::size_t most_unsent = std::size_t{128} * 1024;
 
+constexpr const char* wire_name = "coir::tls_wire";
+
 class openssl_ticket final : public tls_ticket {
 public:
     openssl_ticket(session_pointer session, std::string host,
@@ -91,6 +93,13 @@ void openssl_engine::attach(tls_wire& wire) {
     SSL_set_bio(ssl_.get(), bio, bio);
     SSL_set_msg_callback(ssl_.get(), count_message);
     SSL_set_msg_callback_arg(ssl_.get(), this);
+}
+
+// A user may have made `ssl` by himself, of our SSL_CTX.
+openssl_engine* openssl_engine::find(SSL* ssl) noexcept {
+    BIO* const bio = SSL_get_rbio(ssl);
+    return bio && BIO_method_name(bio) == std::string_view{wire_name} ? static_cast<openssl_engine*>(BIO_get_data(bio))
+                                                                      : nullptr;
 }
 
 tls_step openssl_engine::shake_hands() noexcept {
@@ -225,7 +234,7 @@ BIO_METHOD* openssl_engine::wire_method() {
 
 openssl_pointer<BIO_METHOD, BIO_meth_free> openssl_engine::make_wire_method() {
     openssl_pointer<BIO_METHOD, BIO_meth_free> made{
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "coir::tls_wire")};
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, wire_name)};
     if (!made)
         throw std::bad_alloc{};
     BIO_meth_set_read(made.get(), read_wire);

@@ -41,6 +41,13 @@ public:
     [[nodiscard]] std::string peer_certificate() const override;
     [[nodiscard]] ssl_st* native_handle() const noexcept override { return ssl_.get(); }
 
+    /// For callbacks of the SSL_CTX: the engine of `ssl`, or null.
+    [[nodiscard]] static openssl_engine* find(SSL* ssl) noexcept;
+    /// As which it was made.
+    [[nodiscard]] const openssl_configuration& configuration() const noexcept { return *configuration_; }
+    /// Its SSL has the SSL_CTX of `other` from now on, which may be replaced while the handshake goes on.
+    void keep(std::shared_ptr<tls_configuration> other) noexcept { shown_ = std::move(other); }
+
 private:
     void attach(tls_wire& wire);
     [[nodiscard]] tls_step step_of(int result) noexcept;
@@ -56,6 +63,7 @@ private:
     static long control_wire(BIO* bio, int command, long number, void* pointer) noexcept;
 
     const std::shared_ptr<const openssl_configuration> configuration_; // the callbacks of the SSL_CTX point at it
+    std::shared_ptr<tls_configuration> shown_;                         // likewise, once the SSL has that one's SSL_CTX
     tls_wire* wire_ = nullptr;
     std::error_code wire_error_;
     unsigned messages_ = 0; // received in this step: records, and messages of TLS itself

@@ -347,6 +347,7 @@ void query_channel::forget() noexcept {
     channel_ = nullptr; // not freed: it would call back
     for (const int number : sockets_)
         ::close(number);
+    sockets_.clear(); // it may be told several times
     if (ready_)
         ::close(ready_.release());
 }

@@ -1,6 +1,7 @@
 #include <coir/serve.hpp>
 
 #include "base/diagnostic.hpp"
+#include "io/place.hpp"
 #include "sched/describe.hpp"
 
 #include <coir/cancel_scope.hpp>
@@ -31,7 +32,7 @@ namespace coir::net {
 namespace {
 
 std::string name_of(const tcp_stream& peer) {
-    return peer.remote_endpoint().to_string();
+    return detail::name_of(peer.native_handle()); // also of one that has gone already
 }
 
 // The client's socket has hardly ever a name.

@@ -2,6 +2,7 @@
 
 #include "io/errors.hpp"
 #include "io/operation.hpp"
+#include "io/place.hpp"
 #include "net/tls_engine.hpp"
 #include "sched/loop.hpp"
 
@@ -346,14 +347,10 @@ void part(tls_connection& on) noexcept {
 
 // " with example.org (192.0.2.1:443)"
 std::string whom(const tls_connection& on) {
-    std::string result = " with ";
-    try {
-        const std::string address = on.transport.remote_endpoint().to_string();
-        result += on.host.empty() ? address : on.host + " (" + address + ')';
-    } catch (const std::system_error&) {
-        result += on.host.empty() ? "a peer that has no endpoint" : on.host; // gone, or not of the internet
-    }
-    return result;
+    if (!on.transport)
+        return on.host.empty() ? "" : " with " + on.host;
+    const std::string address = name_of(on.transport.native_handle());
+    return " with " + (on.host.empty() ? address : on.host + " (" + address + ')');
 }
 
 // Refuses what OpenSSL would take for less than a whole name: nothing at all, for which it checks nothing; ".example.org",

@@ -53,10 +53,11 @@ peer_credentials unix_stream::credentials() const {
 
 std::size_t unix_stream::write_with(std::span<const std::byte> data, std::span<const int> descriptors, deadline until) {
     constexpr auto operation = "net::unix_stream::write_with";
-    const detail::outcome done = detail::send_message(loop::of_running_fiber(operation), native_handle(), true, data,
-                                                      descriptors, nullptr, until);
+    const int number = native_handle(); // the object may be gone afterwards
+    const detail::outcome done =
+        detail::send_message(loop::of_running_fiber(operation), number, true, data, descriptors, nullptr, until);
     if (done.error != 0)
-        detail::raise(done, operation, native_handle());
+        detail::raise(done, operation, number);
     return done.bytes;
 }
 
@@ -74,10 +75,11 @@ received_message unix_stream::read_with(std::span<std::byte> buffer, std::span<i
                                         deadline until) {
     constexpr auto operation = "net::unix_stream::read_with";
     received_message received;
-    const int error = detail::receive_message(loop::of_running_fiber(operation), native_handle(), buffer, descriptors,
-                                              received, nullptr, until);
+    const int number = native_handle();
+    const int error = detail::receive_message(loop::of_running_fiber(operation), number, buffer, descriptors, received,
+                                              nullptr, until);
     if (error != 0)
-        detail::raise({received.size, error}, operation, native_handle());
+        detail::raise({received.size, error}, operation, number);
     return received;
 }
 

@@ -17,9 +17,7 @@ using message = descriptors;
 // One piece, and room for one descriptor.
 struct envelope {
     explicit envelope(std::size_t size) { piece.iov_len = size; }
-    explicit envelope(std::string_view text) : envelope(text.size()) {
-        text.copy(content.data(), content.size());
-    }
+    explicit envelope(std::string_view text) : envelope(text.size()) { text.copy(content.data(), content.size()); }
 
     msghdr& header() {
         piece.iov_base = content.data();

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <openssl/ssl.h>
 
 namespace coir::test {
 namespace {
@@ -144,6 +145,47 @@ TEST_F(tls_contexts, identity_by_name) {
     });
     EXPECT_THROW(trusting_client().add_name("a", server), std::invalid_argument);
     EXPECT_THROW(server.add_name("a", trusting_client()), std::invalid_argument);
+}
+
+// The client's first key is for a curve that the server does not want, so it is asked to begin anew; when it does, the context that
+// it was shown at first is in use by this connection only.
+TEST_F(tls_contexts, identity_that_is_replaced_in_the_middle_of_a_handshake) {
+    const auto server_on_rare_curve = [](const char* name) {
+        tls_context made =
+            server_of(trusted_authority().issue({.name = name, .hosts = std::string{"DNS:"} + name}), {"h2"});
+        SSL_CTX_set1_groups_list(made.native_handle(), "P-521");
+        return made;
+    };
+    tls_context server = server_on_rare_curve("default.test");
+    server.add_name("exact.test", server_on_rare_curve("exact.test"));
+    coir::run([&] {
+        tcp_pair left = connect_tcp();
+        tcp_pair right = connect_tcp();
+        tls_pair ends{net::tls_stream{trusting_client({"h2"}), std::move(left.near), "exact.test"},
+                      net::tls_stream{server, std::move(right.far)}};
+        fiber<void> relay = spawn([&] {
+            std::array<std::byte, 16'384> buffer{};
+            const auto pass_on = [&buffer](net::tcp_stream& from, net::tcp_stream& to) {
+                to.write_all(std::span{buffer}.first(from.read_some(buffer, 5s)), 5s);
+            };
+            pass_on(left.far, right.near);
+            io::wait_readable(right.near.native_handle(), 5s);
+            server.add_name("exact.test", server_on_rare_curve("exact.test"));
+            pass_on(right.near, left.far);
+            fiber<void> back = spawn([&] {
+                for (;;)
+                    pass_on(right.near, left.far);
+            });
+            for (;;)
+                pass_on(left.far, right.near);
+        });
+        const both_errors errors = shake_hands(ends);
+        EXPECT_FALSE(errors.client) << errors.client.message();
+        EXPECT_FALSE(errors.server) << errors.server.message();
+        EXPECT_EQ(ends.server.protocol(), "h2");
+        relay.cancel();
+        relay.wait();
+    });
 }
 
 TEST_F(tls_contexts, application_protocols) {

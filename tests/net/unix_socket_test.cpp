@@ -157,7 +157,7 @@ TEST_F(unix_socket, datagrams_say_who_sent_them) {
 }
 
 TEST_F(unix_socket, what_fails_names_the_peer) {
-    coir::run([] {
+    coir::run([this] {
         const unix_endpoint name = abstract_name("peer\n");
         unix_stream near;
         {
@@ -177,6 +177,15 @@ TEST_F(unix_socket, what_fails_names_the_peer) {
         EXPECT_NE(end.find("peer\\x0a"), std::string::npos);
         EXPECT_EQ(text([&] { near.write_all(bytes_of("x"), 5s); }), "io::write_all" + end);
         EXPECT_EQ(text([&] { near.write_with(bytes_of("x"), {}, 5s); }), "net::unix_stream::write_with" + end);
+
+        const std::string of_28_bytes_and_more = path("a_name_of_28_bytes_and_more_than_that");
+        {
+            unix_listener listener{unix_endpoint{of_28_bytes_and_more}};
+            near = unix_stream{unix_endpoint{of_28_bytes_and_more}, 5s};
+            (void)listener.accept(5s);
+        }
+        EXPECT_EQ(text([&] { near.write_all(bytes_of("x"), 5s); }),
+                  "io::write_all with " + of_28_bytes_and_more + ": Broken pipe");
     });
 }
 
