@@ -30,6 +30,9 @@ public:
     std::size_t read_some(std::span<std::byte> buffer, std::error_code& error, coir::deadline until) noexcept {
         return is_secure() ? secure_.read_some(buffer, error, until) : plain_.read_some(buffer, error, until);
     }
+    std::size_t write_some(std::span<const std::byte> buffer, std::error_code& error, coir::deadline until) noexcept {
+        return is_secure() ? secure_.write_some(buffer, error, until) : plain_.write_some(buffer, error, until);
+    }
     std::size_t write_all(std::span<const std::byte> buffer, std::error_code& error, coir::deadline until) noexcept {
         return is_secure() ? secure_.write_all(buffer, error, until) : plain_.write_all(buffer, error, until);
     }

@@ -4,11 +4,9 @@
 
 #include <coir/deadline.hpp>
 #include <coir/io.hpp>
-#include <coir/this_fiber.hpp>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <exception>
 #include <iostream>
@@ -16,10 +14,8 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 
 namespace http_server {
@@ -161,7 +157,7 @@ bool connection::answer_file(exchange& work, const request& asked, bool stays) {
     const stored found = shared_.files.find(work.path, second);
     if (!add_document(work, asked, stays, found.status, found.what) || !found.file || asked.method == HTTP_HEAD)
         return true;
-    return work.answers.send(stream_, shared_.now) && send_file(found.file.get(), found.file_size);
+    return work.answers.send(stream_, shared_.now) && send_file(found.file, found.file_size);
 }
 
 /// False: the client has it already, and is told so.
@@ -209,49 +205,28 @@ void connection::linger(exchange& work) {
     }
 }
 
-bool connection::send_file(int file, std::uint64_t size) {
-    if (stream_.is_secure())
-        return send_encrypted(file, size);
-    constexpr std::uint64_t slice = 256 * 1024; // what others may have to wait for
-    const int socket = stream_.native_handle();
-    off_t offset = 0;
-    while (static_cast<std::uint64_t>(offset) < size) {
-        const ssize_t sent =
-            ::sendfile(socket, file, &offset, std::min(slice, size - static_cast<std::uint64_t>(offset)));
-        if (sent > 0) {
-            coir::this_fiber::yield();
-        } else if (sent < 0 && errno == EAGAIN) {
-            std::error_code error;
-            shared_.now.update();
-            coir::io::wait_writable(socket, error, shared_.now.idle_deadline());
-            if (error)
-                return false;
-        } else if (sent == 0 || errno != EINTR) {
-            return false; // gone; or the file has become shorter than what the client was told
-        }
-    }
-    return true;
-}
-
-bool connection::send_encrypted(int file, std::uint64_t size) {
-    constexpr std::size_t slice = 64 * 1024; // what is encrypted and sent at once
+bool connection::send_file(const coir::io::file& file, std::uint64_t size) {
+    constexpr std::size_t slice = 64 * 1024; // what is read, and then sent, at once
     const auto buffer = std::make_unique_for_overwrite<std::byte[]>(slice);
     for (std::uint64_t offset = 0; offset < size;) {
-        const ssize_t got =
-            ::pread(file, buffer.get(), static_cast<std::size_t>(std::min<std::uint64_t>(slice, size - offset)),
-                    static_cast<off_t>(offset));
-        if (got <= 0)
-            return false; // the file has become shorter than what the client was told
-        offset += static_cast<std::uint64_t>(got);
-        std::span<const std::byte> rest{buffer.get(), static_cast<std::size_t>(got)};
+        const std::span<std::byte> wanted{buffer.get(), std::min<std::uint64_t>(slice, size - offset)};
         std::error_code error;
+        const std::size_t got = file.read_all_at(wanted, offset, error);
+        if (got == 0)
+            return false; // the file has become shorter than what the client was told
+        offset += got;
+        std::span<const std::byte> rest = wanted.first(got);
+        bool is_full = false;
         do {
-            shared_.now.update();
-            const std::size_t moved = stream_.write_all(rest, error, shared_.now.idle_deadline());
-            if (error && (error != std::errc::timed_out || moved == 0))
+            rest = rest.subspan(stream_.write_some(rest, error, coir::deadline::passed()));
+            is_full = error == std::errc::timed_out; // nothing may be left of the slice and something on its way
+            if (is_full) {
+                shared_.now.update();
+                coir::io::wait_writable(stream_.native_handle(), error, shared_.now.idle_deadline());
+            }
+            if (error)
                 return false;
-            rest = rest.subspan(moved);
-        } while (error); // slow, but alive; nothing may be left of the slice and something on its way
+        } while (is_full || !rest.empty());
     }
     return true;
 }

@@ -43,8 +43,7 @@ private:
     [[nodiscard]] bool add_document(exchange& work, const request& asked, bool stays, http_status status,
                                     const document& what);
     [[nodiscard]] bool refuse(exchange& work, http_status status, bool with_body = true);
-    [[nodiscard]] bool send_file(int file, std::uint64_t size);
-    [[nodiscard]] bool send_encrypted(int file, std::uint64_t size);
+    [[nodiscard]] bool send_file(const coir::io::file& file, std::uint64_t size);
     void add(exchange& work, const request& asked, bool stays, http_status status, const content_pointer& text);
     void linger(exchange& work);
     [[nodiscard]] content_pointer status_page() const;

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <span>
 #include <system_error>
 
 namespace http_server {
@@ -49,20 +50,9 @@ bool is_same_file(const struct stat& left, const struct stat& right) noexcept {
 }
 
 /// Reads up to `size` bytes; less if the file has become shorter.
-std::string read_file(int file, std::size_t size) {
+std::string read_file(const coir::io::file& file, std::size_t size) {
     std::string text(size, '\0');
-    std::size_t done = 0;
-    while (done < size) {
-        const ssize_t n = ::pread(file, text.data() + done, size - done, static_cast<off_t>(done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            throw std::system_error{errno, std::generic_category(), "read file"};
-        if (n == 0)
-            break;
-        done += static_cast<std::size_t>(n);
-    }
-    text.resize(done);
+    text.resize(file.read_all_at(std::as_writable_bytes(std::span{text}), 0));
     return text;
 }
 
@@ -125,14 +115,15 @@ stored file_store::load_file(const std::string& path, file_handle file, const st
     }
 
     const std::string modified = last_modified(found.st_mtim.tv_sec);
+    coir::io::file opened = coir::io::file::adopt(file.release(), path);
     document what{.unchanged = std::make_shared<const content>(modified, ""), .changed = found.st_mtim.tv_sec};
     if (size > largest_kept_file) {
         std::string fields{"Content-Type: "};
         fields.append(media_type(path)).append("\r\nContent-Length: ").append(std::to_string(size)).append("\r\n");
         what.text = std::make_shared<const content>(fields + modified, "");
-        return {.what = std::move(what), .file = std::move(file), .file_size = size};
+        return {.what = std::move(what), .file = std::move(opened), .file_size = size};
     }
-    what.text = make_content(media_type(path), read_file(file.get(), size), modified);
+    what.text = make_content(media_type(path), read_file(opened, size), modified);
     keep(path, what, found, second);
     return {.what = std::move(what)};
 }

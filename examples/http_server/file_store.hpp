@@ -4,6 +4,8 @@
 #include "open_beneath.hpp"
 #include "request_target.hpp"
 
+#include <coir/file.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -27,7 +29,7 @@ struct document {
 struct stored {
     http_status status = HTTP_STATUS_OK;
     document what = {};
-    file_handle file = {}; // a file too large for memory: its body is sent from here
+    coir::io::file file = {}; // a file too large for memory: its body is sent from here
     std::uint64_t file_size = 0;
 };
 
@@ -42,7 +44,8 @@ struct stored {
 /// changed less than two seconds before they were read: the clock of a file system ticks every few milliseconds, and a
 /// second change within the tick would leave no trace. Those are read again.
 ///
-/// Reading blocks the loop for as long as the disk takes; files in the page cache take microseconds.
+/// Reading does not block the loop. Looking for a file by its name does, for as long as the disk takes if the kernel has not seen its
+/// directory lately.
 class file_store {
 public:
     /// Throws std::system_error that names `root`, if that is not a directory one may read.
@@ -57,7 +60,7 @@ public:
         return is_fresh ? &found->second.value : nullptr;
     }
 
-    /// What to answer for `path`. `second` is the current time. May suspend: never. Throws std::bad_alloc.
+    /// What to answer for `path`. `second` is the current time. May suspend. Throws std::bad_alloc, coir::cancelled.
     [[nodiscard]] stored find(const target_path& path, std::time_t second);
 
 private:

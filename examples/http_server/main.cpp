@@ -108,8 +108,6 @@ int main(int argc, char** argv) {
         // Blocked before there is a loop: from here on they arrive at the descriptor only.
         const sigset_t signals = termination_signals();
         ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-        // sendfile() to a client that has gone raises it, and cannot be asked not to.
-        std::signal(SIGPIPE, SIG_IGN);
         http_server::request_parser::set_header_limit(chosen.header_limit);
         http_server::service shared{chosen};
         coir::run([&shared] { serve(shared); });

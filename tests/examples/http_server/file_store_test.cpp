@@ -1,5 +1,6 @@
 #include "file_store.hpp"
 
+#include <coir/run.hpp>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -26,28 +27,34 @@ struct FileStore : testing::Test {
 };
 
 TEST_F(FileStore, KeepsAFileThatHasNotChangedForAWhile) {
-    file_store files{root.string()};
-    const content_pointer first = files.find(path, now + 10).what.text;
-    EXPECT_EQ(files.find(path, now + 11).what.text, first) << "looked at again, not read again";
+    coir::run([this] {
+        file_store files{root.string()};
+        const content_pointer first = files.find(path, now + 10).what.text;
+        EXPECT_EQ(files.find(path, now + 11).what.text, first) << "looked at again, not read again";
+    });
 }
 
 // What is known of a file may be the same after a second change within a tick of the file system's clock.
 TEST_F(FileStore, ReadsAFileAgainThatHadJustChanged) {
-    file_store files{root.string()};
-    const content_pointer young = files.find(path, now).what.text;
-    EXPECT_EQ(files.find(path, now).what.text, young) << "once a second";
-    const content_pointer old = files.find(path, now + 10).what.text;
-    EXPECT_NE(old, young);
-    EXPECT_EQ(files.find(path, now + 11).what.text, old);
+    coir::run([this] {
+        file_store files{root.string()};
+        const content_pointer young = files.find(path, now).what.text;
+        EXPECT_EQ(files.find(path, now).what.text, young) << "once a second";
+        const content_pointer old = files.find(path, now + 10).what.text;
+        EXPECT_NE(old, young);
+        EXPECT_EQ(files.find(path, now + 11).what.text, old);
+    });
 }
 
 TEST_F(FileStore, IsFreshForASecond) {
-    file_store files{root.string()};
-    EXPECT_EQ(files.find_fresh(path, now), nullptr);
-    (void)files.find(path, now);
-    ASSERT_NE(files.find_fresh(path, now), nullptr);
-    EXPECT_EQ(files.find_fresh(path, now + 1), nullptr);
-    EXPECT_EQ(files.find_fresh({"file", true}, now), nullptr) << "file/ is no file";
+    coir::run([this] {
+        file_store files{root.string()};
+        EXPECT_EQ(files.find_fresh(path, now), nullptr);
+        (void)files.find(path, now);
+        ASSERT_NE(files.find_fresh(path, now), nullptr);
+        EXPECT_EQ(files.find_fresh(path, now + 1), nullptr);
+        EXPECT_EQ(files.find_fresh({"file", true}, now), nullptr) << "file/ is no file";
+    });
 }
 
 } // namespace
