@@ -18,7 +18,7 @@ namespace coir {
 namespace detail {
 
 /// What the fiber of an async() does.
-template <class T, class Work> class async_call {
+template <class T, class Work> class async_call : public can_be_given_up {
 public:
     async_call(std::shared_ptr<future_value<T>> state, Work&& work) : state_(std::move(state)), work_(std::move(work)) {
         state_->begin_result();
@@ -34,22 +34,25 @@ public:
         try {
             state_->keep_result_of(std::move(*work_));
         } catch (...) {
-            state_->fail(std::current_exception());
+            std::exception_ptr failure = std::current_exception();
+            if (!failure)
+                throw; // pthread_exit(): to where it is reported
+            state_->fail(std::move(failure));
         }
         work_.reset(); // what it borrows may be gone when the result is there
         state_->publish();
         state_ = nullptr;
     }
 
-    void give_up() noexcept {
+    void give_up(bool in_child) noexcept {
         if (state_)
-            fail(std::make_exception_ptr(cancelled{}));
+            fail(std::make_exception_ptr(cancelled{}), in_child);
     }
 
 private:
-    void fail(const std::exception_ptr& failure) noexcept {
+    void fail(const std::exception_ptr& failure, bool in_child = false) noexcept {
         state_->fail(failure);
-        state_->publish();
+        in_child ? state_->publish_alone() : state_->publish();
         state_ = nullptr;
     }
 

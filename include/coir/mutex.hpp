@@ -21,10 +21,8 @@ namespace coir {
 /// lost some times, the mutex is handed over to it as well.
 ///
 /// Cancellation is looked at when lock() has to wait: then it throws coir::cancelled; a lock that was obtained is kept.
-/// Locking what one holds already throws std::system_error with std::errc::resource_deadlock_would_occur; so does waiting without a
-/// deadline in a circle: for a mutex whose holder waits for one that the caller holds, or joins it, also by way of further fibers.
-/// (That is seen among fibers of one loop, if no other thread has used these mutexes so far.) Unlocking what one does not hold throws
-/// std::logic_error. All name the fiber. Destroying a mutex that is held ends the program.
+/// Locking what one holds already throws std::system_error with std::errc::resource_deadlock_would_occur; unlocking what one
+/// does not hold throws std::logic_error; both name the fibers. Destroying a mutex that is held ends the program.
 ///
 ///     coir::mutex mutex;
 ///     const std::lock_guard hold{mutex};
@@ -73,8 +71,7 @@ private:
     }
     // The switch is the last thing it does.
     void lock_or_park(detail::shared_wait& record, int losses, deadline until);
-    bool lock_or_enter(detail::shared_wait& record, int losses, bool for_ever);
-    [[nodiscard]] bool would_wait_in_circle(std::uintptr_t self) const noexcept;
+    bool lock_or_enter(detail::shared_wait& record, int losses);
     attempt end_wait(detail::shared_wait& record);
 
     // Who holds it, see lib/sync/holder.hpp, and in the lowest bit whether others wait. 0: nobody; 1: nobody, but some wait.

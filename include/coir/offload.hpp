@@ -70,7 +70,8 @@ private:
 /// Completion wins: a result that is there is delivered.
 /// Throws std::system_error when no thread can be started.
 ///
-/// The function runs outside of coir::run: no fiber is running there. offload() inside it, to the same pool, calls directly.
+/// The function runs outside of coir::run: no fiber is running there. offload() inside it, to the same pool, calls directly; in a
+/// coir::run inside it, if all threads of the pool are busy.
 /// From a thread without a loop the call blocks as threads do.
 ///
 ///     const int sum = coir::offload([numbers] { return add_up(numbers); });

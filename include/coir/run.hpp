@@ -33,6 +33,18 @@ struct loop_options {
     bool report_overflow = true;
     /// Count how deep the stacks of ended fibers have been, for stack_report(). Costs each fiber that ends a few microseconds.
     bool measure_stacks = false;
+    /// How long a fiber may keep the thread without handing over control, before one line on stderr names it, its spawn site
+    /// and the instruction where it is; zero: it is not watched, and costs nothing. That includes a fiber that waits in the
+    /// kernel, say for a std::mutex that another fiber of the loop holds. The line comes once for each time that a fiber
+    /// runs, no later than half of the limit, or 10 ms, after it; nothing else changes.
+    ///
+    /// To that end a timer interrupts the thread by SIGURG, four times per limit or every 5 ms. Calls that it interrupts go
+    /// on (SA_RESTART), but for those that signal(7) says never do: poll() and nanosleep() in a fiber may end with EINTR.
+    /// The handler, which the first loop with a limit installs, stays, and hands every other SIGURG to the one that was
+    /// there before; SIGURG is unblocked in the thread meanwhile. Not for programs that wait for it with a signal_set.
+    ///
+    ///     coir::run(serve, {.stall_limit = 50ms});
+    std::chrono::nanoseconds stall_limit = std::chrono::nanoseconds::zero();
 };
 
 namespace detail {
@@ -48,10 +60,12 @@ COIR_EXPORT void run_loop(fiber_base& main, const loop_options& options);
 /// When the function has ended, the fibers that remain are cancelled and awaited, as `asyncio.run` does; at most for
 /// loop_options::shutdown_deadline. One loop per thread: threads may each run one. While all fibers wait, the thread sleeps
 /// in the kernel.
-/// Throws std::logic_error inside another run() of the same thread, std::system_error when the loop cannot be made. When
-/// all fibers wait for each other, and for nothing that could come from outside (a descriptor, a deadline, another thread),
-/// each is named on stderr with what it waits for, all are cancelled, and std::system_error with
-/// std::errc::resource_deadlock_would_occur is thrown.
+/// Throws std::logic_error inside another run() of the same thread, std::system_error when the loop cannot be made, or the
+/// timer of loop_options::stall_limit. When all fibers wait for each other, and for nothing that could come from outside (a
+/// descriptor, a deadline, another thread), each is named on stderr with what it waits for, all are cancelled, and
+/// std::system_error with std::errc::resource_deadlock_would_occur is thrown. The thread must not end meanwhile: pthread_exit()
+/// in a fiber, and pthread_cancel() of the thread, name the fiber on stderr and abort, as all others would be lost. exit()
+/// may be called.
 ///
 ///     int main() {
 ///         return coir::run([] {

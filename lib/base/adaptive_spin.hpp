@@ -3,6 +3,7 @@
 #include "base/pause.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace coir::detail {
 
@@ -13,7 +14,11 @@ namespace coir::detail {
 class adaptive_spin {
 public:
     static constexpr int pauses = 1'000; ///< some 20 us: a wake-up by the system costs 5 to 100
+    static constexpr std::int64_t longest_time = 50'000; ///< nanoseconds, where a pause takes longer
     static constexpr unsigned most_left_out = 64;
+
+    /// Else wait_for() does nothing.
+    [[nodiscard]] bool is_likely_to_help() const noexcept { return is_likely_; }
 
     /// Before a sleep. True: `has_come()` has become true, and there is no need to sleep.
     template <class Condition> [[nodiscard]] bool wait_for(Condition has_come) noexcept {

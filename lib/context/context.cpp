@@ -1,6 +1,7 @@
 #include <coir/context.hpp>
 
 #include "base/diagnostic.hpp"
+#include "base/thread_end.hpp"
 #include "base/throw_cancelled.hpp"
 #include "context/floating_point.hpp"
 #include "context/switch.hpp"
@@ -59,6 +60,8 @@ void context_main(void* argument) {
         state.call();
     } catch (...) {
         state.failure = std::current_exception();
+        if (!state.failure) // nothing that C++ has thrown
+            die_of_thread_end();
     }
     state.done = true;
     resumption& back = *state.resumer; // stays: not null means that it cannot be resumed
@@ -104,6 +107,7 @@ void destroy_context(context_state& state) noexcept {
             report("a context that was being destroyed ended by another exception than coir::cancelled");
     }
     const std::lock_guard lock{context_stacks.mutex};
+    state.stacks->geometry().at(state.stack).label().owner = nullptr; // the report of an overflow would ask it
     state.stacks->deallocate(state.stack);
     state.stacks->end_promise();
     state.stacks->trim(pooled_stacks, 1);

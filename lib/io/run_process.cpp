@@ -154,7 +154,7 @@ private:
     void await_readers(deadline until) noexcept {
         if (reading_ == 0 || stopped_)
             return;
-        wait_record record{wait_kind::join, this};
+        wait_record record{wait_kind::program, this};
         awaiting_ = &record;
         const wake_reason why = here_.wait(record, until);
         awaiting_ = nullptr;

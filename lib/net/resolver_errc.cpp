@@ -1,5 +1,7 @@
 #include <coir/resolver_errc.hpp>
 
+#include "base/immortal.hpp"
+
 #include <string>
 
 namespace coir::net {
@@ -57,11 +59,12 @@ public:
     }
 };
 
+constinit const detail::immortal<category> instance;
+
 } // namespace
 
 const std::error_category& resolver_category() noexcept {
-    static const category instance;
-    return instance;
+    return instance.object;
 }
 
 } // namespace coir::net

@@ -1,5 +1,6 @@
 #include <coir/tls_error.hpp>
 
+#include "base/immortal.hpp"
 #include "net/tls_engine.hpp"
 
 namespace coir::net {
@@ -17,11 +18,12 @@ public:
     }
 };
 
+constinit const detail::immortal<category> only;
+
 } // namespace
 
 const std::error_category& tls_category() noexcept {
-    static const category only;
-    return only;
+    return only.object;
 }
 
 } // namespace coir::net

@@ -20,7 +20,21 @@ ssize_t tls_wire::receive(std::span<std::byte> buffer) noexcept {
     while (received == -1 && errno == EINTR);
     // A stream that gives less than it was asked for has no more. Its end, or an error, comes with the next event.
     drained_ = received > 0 ? static_cast<std::size_t>(received) < buffer.size() : received == -1 && errno == EAGAIN;
+    if (received == 0 && broken_ != 0) {
+        errno = broken_;
+        return -1;
+    }
+    if (received == -1)
+        note_failure();
     return received;
+}
+
+// With errno. That the connection is broken the kernel tells once, whoever asks first; later it seems to have ended.
+void tls_wire::note_failure() noexcept {
+    if (errno == EPIPE && broken_ != 0)
+        errno = broken_;
+    else if (errno != EAGAIN && errno != EPIPE)
+        broken_ = errno;
 }
 
 bool tls_wire::reserve(std::size_t bytes) noexcept {
@@ -61,8 +75,10 @@ bool tls_wire::send_or_store(std::span<const std::byte> bytes) noexcept {
     do
         sent = ::send(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent == -1 && errno == EINTR);
-    if (sent == -1 && errno != EAGAIN)
+    if (sent == -1 && errno != EAGAIN) {
+        note_failure();
         refusal_ = errno;
+    }
     errno = before;
     return store(bytes.subspan(static_cast<std::size_t>(std::max<ssize_t>(sent, 0))));
 }
@@ -74,10 +90,12 @@ bool tls_wire::send_stored() noexcept {
     }
     while (has_unsent()) {
         const ssize_t sent = ::send(socket_, stored_.get() + begin_, end_ - begin_, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent >= 0)
+        if (sent >= 0) {
             begin_ += static_cast<std::size_t>(sent);
-        else if (errno != EINTR)
+        } else if (errno != EINTR) {
+            note_failure();
             return false;
+        }
     }
     drop_stored();
     return true;

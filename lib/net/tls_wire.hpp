@@ -44,9 +44,12 @@ public:
     void detach() noexcept { socket_ = -1; }
 
 private:
+    void note_failure() noexcept;
+
     int socket_;
     bool drained_ = false;
-    int refusal_ = 0; // errno of a send_or_store(); the system tells an error once
+    int broken_ = 0;  // errno with which the connection ended; the kernel reports it once only
+    int refusal_ = 0; // errno of a send_or_store()
 
     // Bytes begin_ to end_ of stored_. Memory only while there is something: most connections are idle.
     std::unique_ptr<std::byte[]> stored_;

@@ -47,6 +47,8 @@ const char* activity(wait_kind kind) noexcept {
         return "waits for the answer of a name server";
     case wait_kind::file:
         return "waits for an operation on a file";
+    case wait_kind::program:
+        return "waits for the output of a program";
     }
     return "waits";
 }
@@ -65,6 +67,7 @@ std::string object(wait_kind kind, const void* address) {
     case wait_kind::offload:
     case wait_kind::lookup:
     case wait_kind::file:
+    case wait_kind::program:
         return {};
     case wait_kind::readable:
     case wait_kind::writable:

@@ -1,6 +1,7 @@
 #include "sched/fork.hpp"
 
 #include "sched/loop.hpp"
+#include "sched/stall_watch.hpp"
 #include "sched/task_group.hpp"
 
 #include <coir/cancelled.hpp>
@@ -87,7 +88,7 @@ void loop::drop_others() noexcept {
     fibers_.for_each([&](fiber_base& fiber) {
         if (&fiber == running_)
             return;
-        fiber.give_up();
+        fiber.give_up(true);
         fiber.unlink();
         --fiber_count_;
         fiber.finished = true;
@@ -103,6 +104,8 @@ void loop::drop_others() noexcept {
         main_ = running_;
     round_end_ = ready_.pushed();
     driver_.continue_in_child();
+    if (stalls_)
+        stalls_->continue_in_child();
 }
 
 } // namespace coir::detail

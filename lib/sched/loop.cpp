@@ -8,6 +8,7 @@
 #include "sched/fiber_storage.hpp"
 #include "sched/shared_wait.hpp"
 #include "sched/stack_statistics.hpp"
+#include "sched/stall_watch.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -288,6 +289,8 @@ void loop::run_fibers() {
         if (ended_stacks_) [[unlikely]]
             ended_stacks_->count_ended(self);
         exceptions_ = {nullptr, 0}; // whatever it left behind is not the next one's (hazard A3)
+        running_ = nullptr;         // finish() may free it, and the handler of a stall_watch looks
+        std::atomic_signal_fence(std::memory_order_seq_cst);
         if (fiber_base* const lender = finish(self)) {
             --slice_;
             running_ = lender;
@@ -338,13 +341,16 @@ void loop::drive() {
         if (abandoned_) {
             any_abandoned_.store(true, std::memory_order_relaxed);
             report_fibers("has not ended by the shutdown deadline, and is given up");
-            fibers_.for_each([](fiber_base& fiber) { fiber.give_up(); });
+            fibers_.for_each([](fiber_base& fiber) { fiber.give_up(false); });
             current_ = nullptr;
             return;
         }
         slice_ = switches_per_slice;
-        if (execution& to = next(); &to != &driving_)
+        if (execution& to = next(); &to != &driving_) {
+            if (stalls_) [[unlikely]]
+                stalls_->resume();
             switch_stacks(exceptions_, driving_, to);
+        }
         if (main_->finished && !shutting_down_)
             cancel_all();
     }
@@ -382,7 +388,15 @@ void loop::sleep_until(loop_time until) {
         report_fibers("is in a deadlock: nothing can wake it");
         return cancel_all();
     }
-    if (!spin_.wait_for([this] { return !inbox_.empty(); })) {
+    const bool may_spin =
+        spin_.is_likely_to_help() && (until == for_ever || until - driver_.now() > adaptive_spin::longest_time);
+    if (may_spin && spin_.wait_for([this] { return !inbox_.empty(); })) {
+        // Others may be so fast for ever. Meanwhile the driver must be asked, too.
+        if (const loop_time now = driver_.now(); now - last_look_ >= poll_interval) {
+            last_look_ = now;
+            driver_.run_once(without_waiting);
+        }
+    } else {
         sleeping_.store(true, std::memory_order_seq_cst);
         driver_.run_once(inbox_.empty(std::memory_order_seq_cst) ? until : without_waiting);
         sleeping_.store(false, std::memory_order_relaxed);

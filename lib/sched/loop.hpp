@@ -48,13 +48,14 @@
 namespace coir::detail {
 
 class stack_statistics;
+class stall_watch;
 
 /// Stands in the ready queue in the place of a fiber that has been taken out.
 struct vacancy final : fiber_base {
     vacancy() noexcept { stack_pointer = nullptr; }
     void call() override {}
     void discard_result() noexcept override {}
-    void give_up() noexcept override {}
+    void give_up(bool /*in_child*/) noexcept override {}
 };
 
 class loop {
@@ -179,6 +180,18 @@ public:
     /// For a signal handler: `fiber` is what this thread runs.
     [[nodiscard]] static bool is_running(const void* fiber) noexcept { return current_ && current_->running_ == fiber; }
 
+    /// For the handler of a stall_watch, on this thread. Never a fiber that is gone; null: none runs.
+    [[nodiscard]] const fiber_base* running_now() const noexcept { return running_; }
+    /// Changes whenever a fiber begins to run, before running_now() does: by a pop, or by a step of the slice, when a join lends its
+    /// turn.
+    [[nodiscard]] std::size_t slices_begun() const noexcept {
+        return (ready_.popped() << 10) - static_cast<std::size_t>(slice_);
+    }
+    [[nodiscard]] bool is_sleeping() const noexcept { return sleeping_.load(std::memory_order_relaxed); }
+
+    /// `watch` is told when the loop may have slept, and in a child of fork(); null: nobody.
+    void watch_stalls(stall_watch* watch) noexcept { stalls_ = watch; }
+
     /// As in every child of fork(): see fork.hpp.
     static void after_fork_in_child() noexcept;
 
@@ -264,6 +277,7 @@ private:
     std::atomic<unsigned> posting_{0};  // threads inside post()
 
     std::unique_ptr<stack_statistics> ended_stacks_; // null: not asked for
+    stall_watch* stalls_ = nullptr;                  // null: not asked for
     fork_registration fork_registration_{*this};
 };
 

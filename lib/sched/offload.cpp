@@ -82,6 +82,10 @@ struct offload_pool::state : detail::list_node {
     detail::wake_reason wait_for(offloaded_call& call, detail::shared_wait& record, deadline until,
                                  std::unique_lock<std::mutex>& held);
     bool withdraw(offloaded_call& call) noexcept;
+    [[nodiscard]] bool is_busy() noexcept {
+        const std::lock_guard hold{mutex};
+        return threads == most_threads && idle <= queued;
+    }
     void work();
     void carry_out(std::unique_lock<std::mutex>& held, offloaded_call& call);
 
@@ -262,9 +266,10 @@ std::size_t offload_pool::thread_count() const {
 }
 
 void offload_pool::run(std::unique_ptr<offloaded_call>& call, deadline until) {
-    if (pool_of_this_thread == state_.get()) // all threads could wait like this one for each other
-        return call->call();
     detail::loop* here = detail::loop::current_with_running_fiber();
+    // All threads could wait like this one for each other. In a loop of its own the thread waits if another one is free.
+    if (pool_of_this_thread == state_.get() && (!here || state_->is_busy()))
+        return call->call();
     if (here && here->refuses())
         detail::throw_cancelled(here->running(), "offload");
     detail::shared_wait record{detail::wait_kind::offload, state_.get()};

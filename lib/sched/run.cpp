@@ -1,14 +1,35 @@
 #include <coir/run.hpp>
 
+#include "base/thread_end.hpp"
+#include "sched/describe.hpp"
 #include "sched/loop.hpp"
 #include "sched/stack_statistics.hpp"
+#include "sched/stall_watch.hpp"
 
 #include <coir/overflow_report.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 
 namespace coir::detail {
+namespace {
+
+// For a thread_end_guard.
+void describe_loss(const void* what, bounded_text& text) noexcept {
+    const loop& here = *static_cast<const loop*>(what);
+    text << "coir::run(), ";
+    if (const fiber_base* const running = here.running_now()) {
+        text << "in ";
+        fibers_as_owners.name(running, text);
+    } else {
+        text << "while no fiber runs";
+    }
+    text << "; fibers that would be lost: " << std::uint64_t{here.fiber_count()};
+}
+
+} // namespace
 
 void run_loop(fiber_base& main, const loop_options& options) {
     auto driver = make_default_driver();
@@ -21,7 +42,12 @@ bool run_loop_on(loop_driver& driver, fiber_base& main, const loop_options& opti
     if (options.report_overflow)
         reports.emplace();
     auto here = std::make_unique<loop>(driver, options);
+    std::optional<stall_watch> stalls;
+    if (options.stall_limit > std::chrono::nanoseconds::zero())
+        stalls.emplace(*here, options.stall_limit);
+    thread_end_guard must_return{here.get(), describe_loss};
     here->run(main);
+    must_return.dismiss();
     if (stack_report_is_wanted())
         print(here->measured_stacks().report());
     if (!here->is_abandoned())

@@ -1,4 +1,6 @@
 #include "base/diagnostic.hpp"
+#include "base/immortal.hpp"
+#include "base/thread_end.hpp"
 #include "base/throw_cancelled.hpp"
 #include "sched/describe.hpp"
 #include "sched/fiber_main.hpp"
@@ -21,6 +23,8 @@
 /// unwinds only if it finds one. libstdc++'s personality asks the type_info of the *handler* whether it catches
 /// (type_info::__do_catch). So a handler whose type_info decides at run time is a filter that runs with the throw site
 /// still on the stack. `kept_exception` below is such a type: declared, never defined, its type_info supplied by us.
+///
+/// Forced unwinding (pthread_exit(), pthread_cancel()) asks the handlers, too, on its one way down.
 
 namespace coir::detail {
 namespace {
@@ -53,6 +57,8 @@ public:
 };
 
 bool filter::__do_catch(const std::type_info* thrown, void** /*object*/, unsigned /*outer*/) const {
+    if (*thrown == typeid(abi::__forced_unwind)) // which `cancelled` is not, but derived from
+        die_of_thread_end();
     const fiber_base& fiber = loop::current()->running();
     if (fiber.has_handle || *thrown == typeid(cancelled))
         return true;
@@ -62,9 +68,10 @@ bool filter::__do_catch(const std::type_info* thrown, void** /*object*/, unsigne
 
 } // namespace
 
-// The symbol the compiler refers to in `catch (kept_exception&)`.
-extern const filter kept_exception_type asm("_ZTIN4coir6detail14kept_exceptionE");
-const filter kept_exception_type;
+// The symbol the compiler refers to in `catch (kept_exception&)`. Made before other static objects: their constructors may run
+// loops (hazard G9).
+extern const immortal<filter> kept_exception_type asm("_ZTIN4coir6detail14kept_exceptionE");
+[[gnu::init_priority(101)]] const immortal<filter> kept_exception_type;
 
 } // namespace coir::detail
 

@@ -2,6 +2,7 @@
 
 #include "base/bounded_text.hpp"
 #include "base/diagnostic.hpp"
+#include "base/interrupted.hpp"
 #include "stack/alternate_stack.hpp"
 #include "stack/overflow.hpp"
 
@@ -17,23 +18,11 @@ constinit thread_local int reports_here = 0; // how many objects live on this th
 
 struct sigaction previous; // what was done about SIGSEGV before; not written after the handler has been installed
 
-const void* stack_pointer_of(const ucontext_t& interrupted) noexcept {
-#if defined(__x86_64__)
-    return reinterpret_cast<const void*>(interrupted.uc_mcontext.gregs[REG_RSP]);
-#elif defined(__aarch64__)
-    return reinterpret_cast<const void*>(interrupted.uc_mcontext.sp);
-#elif defined(__riscv)
-    return reinterpret_cast<const void*>(interrupted.uc_mcontext.__gregs[REG_SP]);
-#else
-#error "which register of ucontext_t is the stack pointer?"
-#endif
-}
-
 void explain(const void* address, const ucontext_t& interrupted) noexcept {
     // A handler of the program's that does not know better returns, and the access is made again.
     constinit static std::atomic<const void*> explained = nullptr;
     detail::bounded_text text;
-    if (detail::describe_overflow(address, stack_pointer_of(interrupted), text) &&
+    if (detail::describe_overflow(address, detail::stack_pointer_of(interrupted), text) &&
         explained.exchange(address) != address)
         detail::report(text.view());
 }

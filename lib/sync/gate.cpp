@@ -11,6 +11,10 @@ void gate::open() noexcept {
     claimed.claim_all(queue_);
 }
 
+void gate::open_alone() noexcept {
+    is_open_.store(true, std::memory_order_relaxed);
+}
+
 void gate::shut() noexcept {
     const guard held{queue_.lock};
     is_open_.store(false, std::memory_order_relaxed);
@@ -25,6 +29,7 @@ bool gate::try_pass() noexcept {
 }
 
 bool gate::pass(deadline until, wait_kind kind, const void* object, const char* operation) {
+    (void)loop::current(); // in the child of a fork(): opens the gates of those who are gone, before this one is locked
     guard held{queue_.lock};
     if (is_open_.load(std::memory_order_relaxed))
         return true;

@@ -82,37 +82,12 @@ inline bool mutex::replace(holder& expected, holder desired) noexcept {
 }
 
 void mutex::lock_or_park(detail::shared_wait& record, int losses, deadline until) {
-    if (!lock_or_enter(record, losses, until.is_never()))
+    if (!lock_or_enter(record, losses))
         return park(record, until);
 }
 
-// Who holds the mutex, and will not go on before `self` does. With the queue's lock. As long as it is biased to this thread, only
-// this loop's fibers have used the mutex, and one that waits does not let go of what it holds.
-bool mutex::would_wait_in_circle(holder self) const noexcept {
-    const mutex* wanted = this;
-    for (;;) {
-        const holder who = wanted->holder_.load(std::memory_order_relaxed) & ~has_waiters;
-        if (who == self)
-            return true;
-        if (!wanted->queue_.lock.is_biased() || who == 0 || (who & detail::is_thread) != 0)
-            return false;
-        const auto* fiber = reinterpret_cast<const detail::fiber_base*>(who);
-        const detail::wait_record* record = fiber->waiting;
-        while (record && record->kind == detail::wait_kind::join && record->timer_index == detail::timer::no_timer) {
-            fiber = static_cast<const detail::fiber_base*>(record->object);
-            if (reinterpret_cast<holder>(fiber) == self)
-                return true;
-            record = fiber->waiting;
-        }
-        if (!record || record->kind != detail::wait_kind::mutex || record->timer_index != detail::timer::no_timer ||
-            record->reason.load(std::memory_order_relaxed) != detail::wake_reason::none)
-            return false;
-        wanted = static_cast<const mutex*>(record->object);
-    }
-}
-
 // True: there is nothing to wait for.
-inline bool mutex::lock_or_enter(detail::shared_wait& record, int losses, bool for_ever) {
+inline bool mutex::lock_or_enter(detail::shared_wait& record, int losses) {
     const holder self = detail::current_holder();
     detail::guard held{queue_.lock};
     holder now = holder_.load(std::memory_order_relaxed);
@@ -130,12 +105,6 @@ inline bool mutex::lock_or_enter(detail::shared_wait& record, int losses, bool f
         } else if ((now & has_waiters) != 0 || replace(now, now | has_waiters)) {
             break;
         }
-    }
-    if (for_ever && would_wait_in_circle(self)) [[unlikely]] {
-        if (queue_.waiters.empty())
-            holder_.fetch_and(~has_waiters, std::memory_order_relaxed);
-        held.unlock();
-        detail::throw_deadlock(self, "locks a mutex whose holder waits for what the former holds, or for its end");
     }
     record.begin();
     if (losses >= most_losses)

@@ -91,7 +91,7 @@ selectable* wait_for_one(std::span<selectable* const> cases) {
 std::size_t select_among(std::span<selectable*> cases, bool may_wait) {
     for (std::size_t i = 0; i < cases.size(); ++i)
         cases[i]->index = i;
-    if (loop* here = loop::current_with_running_fiber())
+    if (loop* here = may_wait ? loop::current_with_running_fiber() : nullptr)
         here->spend(1); // others may always be faster than this one looks
     for (;;) {
         selectable* chosen = try_in_random_order(cases);

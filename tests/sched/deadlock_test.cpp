@@ -2,7 +2,6 @@
 
 #include "base/diagnostic.hpp"
 #include "base/single_threaded.hpp"
-#include "base/spin_lock.hpp"
 #include "child_process.hpp"
 #include "sched/fake_driver.hpp"
 
@@ -13,7 +12,6 @@
 #include <coir/fiber.hpp>
 #include <coir/mutex.hpp>
 #include <coir/select.hpp>
-#include <coir/semaphore.hpp>
 #include <coir/task_group.hpp>
 #include <coir/this_fiber.hpp>
 
@@ -48,13 +46,6 @@ using namespace std::chrono_literals;
 class deadlock : public testing::Test {
 protected:
     static bool is_seen() { return coir::detail::is_single_threaded(); }
-    static bool has_biased_locks() {
-        coir::detail::spin_lock probe;
-        probe.lock();
-        const bool is_biased = probe.is_biased();
-        probe.unlock();
-        return is_biased;
-    }
 };
 
 /// How a loop ends, in a child process, in which `work` deadlocks.
@@ -70,12 +61,6 @@ child_end end_of(const std::function<void()>& work) {
     });
 }
 
-void acquire_both(coir::binary_semaphore& first, coir::binary_semaphore& second) {
-    first.acquire();
-    this_fiber::sleep_for(1s);
-    second.acquire();
-}
-
 void lock_both(coir::mutex& first, coir::mutex& second) {
     const std::lock_guard hold_first{first};
     this_fiber::sleep_for(1s);
@@ -88,15 +73,15 @@ TEST_F(deadlock, of_two_fibers_that_hold_what_the_other_wants) {
     if (!is_seen())
         GTEST_SKIP() << "there are other threads in this process";
     const auto end = end_of([] {
-        coir::binary_semaphore a{1};
-        coir::binary_semaphore b{1};
-        fiber<void> first = spawn({.name = "first"}, acquire_both, std::ref(a), std::ref(b));
-        fiber<void> second = spawn({.name = "second"}, acquire_both, std::ref(b), std::ref(a));
+        coir::mutex a;
+        coir::mutex b;
+        fiber<void> first = spawn({.name = "first"}, lock_both, std::ref(a), std::ref(b));
+        fiber<void> second = spawn({.name = "second"}, lock_both, std::ref(b), std::ref(a));
         first.join();
     });
     EXPECT_TRUE(end.exited_well()) << end.errors;
-    EXPECT_TRUE(end.says(std::string{"\"first"} + verdict + "waits for the semaphore 0x")) << end.errors;
-    EXPECT_TRUE(end.says(std::string{"\"second"} + verdict + "waits for the semaphore 0x")) << end.errors;
+    EXPECT_TRUE(end.says(std::string{"\"first"} + verdict + "waits for the mutex 0x")) << end.errors;
+    EXPECT_TRUE(end.says(std::string{"\"second"} + verdict + "waits for the mutex 0x")) << end.errors;
     EXPECT_TRUE(end.says(std::string{"\"main"} + verdict + "joins fiber ")) << end.errors;
 }
 
@@ -139,61 +124,6 @@ TEST_F(deadlock, ends_shields_which_wait_for_what_will_never_come) {
         shielded.join();
     });
     EXPECT_TRUE(end.exited_well()) << end.errors;
-}
-
-// The one that closes the circle is told, at once, whoever else runs, and whatever threads there are.
-TEST_F(deadlock, of_mutexes_is_thrown_where_the_circle_closes) {
-    if (!has_biased_locks())
-        GTEST_SKIP() << "without bias it is not known that no other thread uses a mutex";
-    fake_driver driver;
-    run_on(driver, [&] {
-        bool stop = false;
-        fiber<void> daemon = spawn([&stop] {
-            while (!stop)
-                this_fiber::sleep_for(1ms);
-        });
-        coir::mutex a;
-        coir::mutex b;
-        fiber<void> first = spawn({.name = "first"}, lock_both, std::ref(a), std::ref(b));
-        fiber<void> second = spawn({.name = "second"}, lock_both, std::ref(b), std::ref(a));
-        try {
-            second.join();
-            ADD_FAILURE();
-        } catch (const std::system_error& error) {
-            EXPECT_EQ(error.code(), std::errc::resource_deadlock_would_occur);
-            EXPECT_NE(std::string{error.what()}.find("\"second\" locks a mutex whose holder waits"), std::string::npos)
-                << error.what();
-        }
-        first.join();
-        EXPECT_TRUE(a.try_lock());
-        a.unlock();
-
-        // By way of a join, and of a third fiber.
-        const std::lock_guard hold{a};
-        fiber<void> third = spawn([&] {
-            const std::lock_guard hold_b{b};
-            spawn([&] { EXPECT_THROW(a.lock(), std::system_error); }).join();
-        });
-        spawn([&] { third.join(); }).join();
-        stop = true;
-        daemon.join();
-    });
-}
-
-TEST_F(deadlock, of_mutexes_is_none_if_somebody_has_a_deadline) {
-    fake_driver driver;
-    run_on(driver, [&] {
-        coir::mutex a;
-        coir::mutex b;
-        fiber<bool> first = spawn([&] {
-            const std::lock_guard hold{a};
-            this_fiber::sleep_for(1s);
-            return b.try_lock_for(10s);
-        });
-        fiber<void> second = spawn(lock_both, std::ref(b), std::ref(a));
-        EXPECT_FALSE(first.join());
-        second.join();
-    });
 }
 
 TEST_F(deadlock, with_oneself_is_an_error_at_once) {
@@ -248,18 +178,17 @@ TEST_F(deadlock, unwinds_everybody_before_it_is_thrown) {
 TEST_F(deadlock, is_not_what_cancellation_or_a_timer_may_still_end) {
     fake_driver driver;
     run_on(driver, [&] {
-        coir::binary_semaphore a{1};
-        coir::binary_semaphore b{1};
-        fiber<void> first = spawn(acquire_both, std::ref(a), std::ref(b));
-        fiber<void> second = spawn(acquire_both, std::ref(b), std::ref(a));
+        coir::mutex a;
+        coir::mutex b;
+        fiber<void> first = spawn(lock_both, std::ref(a), std::ref(b));
+        fiber<void> second = spawn(lock_both, std::ref(b), std::ref(a));
         EXPECT_FALSE(first.wait(1h)); // a deadline of anybody
         coir::cancel_scope scope{1h};
         EXPECT_FALSE(scope.run([&] { first.join(); }));
         this_fiber::sleep_for(1h);
         first.cancel();
-        EXPECT_THROW(first.join(), cancelled);
-        a.release();
         second.join();
+        EXPECT_THROW(first.join(), cancelled);
     });
     EXPECT_GE(driver.elapsed(), 3h);
 }

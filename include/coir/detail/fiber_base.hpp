@@ -44,8 +44,9 @@ struct COIR_EXPORT fiber_base : waiter, execution, list_node {
     virtual void call() = 0;
     /// Destroys the result, which nobody will fetch.
     virtual void discard_result() noexcept = 0;
-    /// It will never run again, and stays as it is: tells those who wait for it by other means than a join.
-    virtual void give_up() noexcept = 0;
+    /// It will never run again, and stays as it is: tells those who wait for it by other means than a join. In the child of a
+    /// fork() that is nobody who runs.
+    virtual void give_up(bool in_child) noexcept = 0;
 
     loop* owner = nullptr;                  ///< set by spawn
     stack_pool* stacks = nullptr;           ///< where its stack comes from and goes to

@@ -4,6 +4,7 @@
 #include <coir/detail/kept_result.hpp>
 #include <coir/detail/single_use.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace coir::detail {
@@ -12,6 +13,9 @@ namespace coir::detail {
 template <class T> struct fiber_result : fiber_base, kept_result<T> {
     void discard_result() noexcept override { this->discard(); }
 };
+
+/// A function of the library that has a give_up() of its own.
+struct can_be_given_up {};
 
 /// The whole fiber: result, and what it does. The latter is destroyed on the fiber's own stack, as soon as it has ended.
 template <class T, class Work> struct fiber_task final : fiber_result<T> {
@@ -23,10 +27,10 @@ template <class T, class Work> struct fiber_task final : fiber_result<T> {
         this->keep_result_of(now.function());
     }
 
-    void give_up() noexcept override {
-        if constexpr (requires(Work & function) { function.give_up(); })
+    void give_up([[maybe_unused]] bool in_child) noexcept override {
+        if constexpr (std::is_base_of_v<can_be_given_up, Work>)
             if (!this->finished)
-                (*work).give_up();
+                (*work).give_up(in_child);
     }
 
     single_use<Work> work;

@@ -29,6 +29,8 @@ public:
     /// After begin_result().
     void fail(std::exception_ptr failure) noexcept { failure_ = std::move(failure); }
     void publish() noexcept { ready_.open(); }
+    /// As publish(), in the child of a fork().
+    void publish_alone() noexcept { ready_.open_alone(); }
     /// Nobody will make a result any more.
     void break_promise() noexcept;
 

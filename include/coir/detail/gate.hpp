@@ -19,6 +19,8 @@ public:
 
     /// Lets all pass who wait, and those who come later. What was done before is seen by who passes.
     void open() noexcept;
+    /// The same in the child of a fork(), where nobody waits but those who are gone, one of whom may have the lock.
+    void open_alone() noexcept;
     void shut() noexcept;
 
     /// A look from outside: who sees it open has not passed yet.

@@ -35,6 +35,8 @@ public:
         } catch (const cancelled&) { // is no failure
         } catch (...) {
             failure = std::current_exception();
+            if (!failure)
+                throw; // pthread_exit(): to where it is reported
         }
         remove_member(group_, *this, failure);
     }

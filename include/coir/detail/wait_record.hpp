@@ -31,6 +31,7 @@ enum class wait_kind : std::uint8_t {
     offload,
     lookup,
     file,
+    program,
 };
 
 /// Who ended a wait. A record is claimed once: the first source wins, the others find it claimed and do nothing.

@@ -1,0 +1,39 @@
+#include "base/interrupted.hpp"
+
+namespace coir::detail {
+
+#if defined(__x86_64__)
+
+const void* stack_pointer_of(const ucontext_t& interrupted) noexcept {
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.gregs[REG_RSP]);
+}
+
+const void* program_counter_of(const ucontext_t& interrupted) noexcept {
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.gregs[REG_RIP]);
+}
+
+#elif defined(__aarch64__)
+
+const void* stack_pointer_of(const ucontext_t& interrupted) noexcept {
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.sp);
+}
+
+const void* program_counter_of(const ucontext_t& interrupted) noexcept {
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.pc);
+}
+
+#elif defined(__riscv)
+
+const void* stack_pointer_of(const ucontext_t& interrupted) noexcept {
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.__gregs[REG_SP]);
+}
+
+const void* program_counter_of(const ucontext_t& interrupted) noexcept {
+    return reinterpret_cast<const void*>(interrupted.uc_mcontext.__gregs[REG_PC]);
+}
+
+#else
+#error "which registers of ucontext_t are the stack pointer and the program counter?"
+#endif
+
+} // namespace coir::detail
