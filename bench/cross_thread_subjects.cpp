@@ -1,6 +1,8 @@
 /// \file
 /// cross_thread_wake: a round trip between two threads on two cores, by condition variable: fibers of two loops, against
-/// threads. All sleep in the kernel until they are woken. The wall clock, since it is about waiting.
+/// threads. Threads sleep in the kernel until they are woken; a loop looks out for a moment before it does (adaptive_spin.hpp), which
+/// helps if the other side answers at once. cross_thread_wake_rare: each side computes for 100 us before it answers, so that
+/// looking out is in vain. The wall clock, since it is about waiting.
 
 #include "ping_pong.hpp"
 #include "stopwatch.hpp"
@@ -41,18 +43,31 @@ struct in_thread {
     template <class Function> static void run(Function function) { function(); }
 };
 
-template <class Where, class Mutex, class ConditionVariable> double round_trip(std::int64_t count) {
+constexpr double thinking_time = 100'000; // nanoseconds: more than anybody looks out
+
+void think() {
+    const stopwatch watch{stopwatch::time::wall};
+    while (watch.nanoseconds() < thinking_time) {}
+}
+
+// Without the time in which they think.
+template <class Where, class Mutex, class ConditionVariable, bool Thinks = false>
+double round_trip(std::int64_t count) {
     const std::int64_t warm_up = count / 10 + 1;
     ping_pong<Mutex, ConditionVariable> game;
     double result = 0;
     const auto play = [&](int player) {
         stay_on_core(player);
+        const auto before_answering = [] {
+            if constexpr (Thinks)
+                think();
+        };
         Where::run([&] {
-            game.play(player, warm_up);
+            game.play(player, warm_up, before_answering);
             const stopwatch watch{stopwatch::time::wall};
-            game.play(player, count);
+            game.play(player, count, before_answering);
             if (player == 0)
-                result = watch.nanoseconds() / static_cast<double>(count);
+                result = watch.nanoseconds() / static_cast<double>(count) - (Thinks ? 2 * thinking_time : 0);
         });
     };
     {
@@ -66,5 +81,7 @@ template <class Where, class Mutex, class ConditionVariable> double round_trip(s
 
 std::vector<subject> cross_thread_subjects() {
     return {{"cross_thread_wake", "coir", round_trip<in_loop, coir::mutex, coir::condition_variable>},
-            {"cross_thread_wake", "std", round_trip<in_thread, std::mutex, std::condition_variable>}};
+            {"cross_thread_wake", "std", round_trip<in_thread, std::mutex, std::condition_variable>},
+            {"cross_thread_wake_rare", "coir", round_trip<in_loop, coir::mutex, coir::condition_variable, true>},
+            {"cross_thread_wake_rare", "std", round_trip<in_thread, std::mutex, std::condition_variable, true>}};
 }

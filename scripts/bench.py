@@ -370,6 +370,7 @@ rows = [
     Row("select_8", "ns", "lower", 0.5, sync("select_8", "go")),
     Row("sleep_arm_cancel", "ns", "lower", 40, sleep_arm_cancel),
     Row("cross_thread_wake", "ns", "lower", 0.8, sync("cross_thread_wake", "std")),
+    Row("cross_thread_wake_rare", "ns", "lower", 1.1, sync("cross_thread_wake_rare", "std")),
     Row("skynet", "ns/leaf", "lower", 0.5, skynet("go", 1_000_000)),
     Row("skynet_boost", "ns/leaf", "lower", 0.1, skynet("boost", 100_000)),
     Row("echo_cpu_1", "us/request", "lower", 1.00, echo_cpu(1)),

@@ -320,6 +320,27 @@ ssize_t splice(int in, off64_t* in_offset, int out, off64_t* out_offset, std::si
     return fails(caller, in) ? -1 : real(in, in_offset, out, out_offset, shortened(caller, in, count), flags);
 }
 
+ssize_t recvfrom(int number, void* data, std::size_t size, int flags, sockaddr* address, socklen_t* address_size) {
+    COIR_NEXT(recvfrom);
+    return fails(caller, number) ? -1 : real(number, data, size, flags, address, address_size);
+}
+
+ssize_t sendto(int number, const void* data, std::size_t size, int flags, const sockaddr* address,
+               socklen_t address_size) {
+    COIR_NEXT(sendto);
+    return fails(caller, number) ? -1 : real(number, data, size, flags, address, address_size);
+}
+
+int recvmmsg(int number, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
+    COIR_NEXT(recvmmsg);
+    return fails(caller, number) ? -1 : real(number, messages, count, flags, timeout);
+}
+
+int sendmmsg(int number, mmsghdr* messages, unsigned count, int flags) {
+    COIR_NEXT(sendmmsg);
+    return fails(caller, number) ? -1 : real(number, messages, count, flags);
+}
+
 int accept4(int number, sockaddr* address, socklen_t* size, int flags) {
     COIR_NEXT(accept4);
     return fails(caller, number) ? -1 : real(number, address, size, flags);
