@@ -12,14 +12,14 @@
  *      not preserved:  rax rcx rdx rsi rdi r8 r9 r10 r11, all vector and mask registers, x87 stack,
  *                      the *status* bits of MXCSR, flags (DF is clear on entry and on return)
  *
- * The thread pointer (fs) belongs to the thread: coir's executions share it, they never change threads while they
- * are inside a function. The state of C++ exceptions is not a register; lib/context saves it before it comes here.
+ * The thread pointer (fs) belongs to the thread: fibers never change threads, and a context, which any thread may
+ * resume, gets that of its resumer. The state of C++ exceptions is not a register; lib/context saves it before it comes here.
  *
  * A suspended stack
  * -----------------
  * Everything is in one frame of 64 bytes, below the frame of the function that called coir_switch. The address of
  * that frame is the whole handle of a suspended execution. The offsets are repeated, and tied by static_assert, in
- * lib/context/frame.hpp.
+ * lib/context/frame_x86_64.cpp.
  *
  *      higher addresses
  *      +------------------------------+
@@ -40,7 +40,7 @@
  *
  * A fresh stack
  * -------------
- * The first switch to a stack is not a special case: lib/context/frame.cpp writes the frame above by hand, with
+ * The first switch to a stack is not a special case: lib/context/frame_x86_64.cpp writes the frame above by hand, with
  * coir_entry as the return address, and two of the preserved registers carry the first call.
  *
  *      +------------------------------+  <- top of the stack, aligned to 16
