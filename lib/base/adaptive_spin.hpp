@@ -13,7 +13,7 @@ namespace coir::detail {
 /// thread, and each time that nothing comes in time it is left out twice as often. Who sleeps for IO never spins.
 class adaptive_spin {
 public:
-    static constexpr int pauses = 1'000; ///< some 20 us: a wake-up by the system costs 5 to 100
+    static constexpr int pauses = 1'000;                 ///< some 20 us: a wake-up by the system costs 5 to 100
     static constexpr std::int64_t longest_time = 50'000; ///< nanoseconds, where a pause takes longer
     static constexpr unsigned most_left_out = 64;
 
