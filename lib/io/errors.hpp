@@ -15,6 +15,11 @@ namespace coir::detail {
     return {error, std::generic_category()};
 }
 
+/// A connection has ended by `error`. The kernel tells so once: who asks next seems to come to an ordinary end, or is told EPIPE.
+[[nodiscard]] constexpr bool ends_connection(int error) noexcept {
+    return error == ECONNRESET || error == ETIMEDOUT;
+}
+
 /// What `body()` throws, as calls report it that do not throw; none if it returns.
 template <class Body> [[nodiscard]] std::error_code error_thrown_by(Body body) noexcept {
     try {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "io/errors.hpp"
 #include "io/ev_driver.hpp"
 #include "io/operation.hpp"
 #include "sched/loop.hpp"
@@ -82,8 +83,7 @@ template <class Work>
                 if (error != EAGAIN) {
                     if (side.has_waiters() && side.called == 0)
                         side.call_next(here); // the end and most errors are for all
-                    // What ended a connection is told to one caller only; the next would read an ordinary end.
-                    if (error == ECONNRESET || error == ETIMEDOUT)
+                    if (ends_connection(error))
                         slot.broken = slot.is_owned() ? error : 0;
                     else if (slot.broken != 0 && (error == 0 || error == EPIPE))
                         error = slot.broken;

@@ -1,5 +1,6 @@
 #include "io/transfer_end.hpp"
 
+#include "io/errors.hpp"
 #include "io/ev_driver.hpp"
 #include "io/find_kind.hpp"
 #include "io/transfer.hpp"
@@ -69,7 +70,7 @@ ssize_t quiet_splice(int in, const transfer_end& out, std::size_t count) noexcep
 
 void note_broken(loop& here, int number, int error) noexcept {
     descriptor_slot* slot = descriptors_of(here).find(number);
-    if (slot && slot->is_owned() && (error == ECONNRESET || error == ETIMEDOUT))
+    if (slot && slot->is_owned() && ends_connection(error))
         slot->broken = error;
 }
 

@@ -1,5 +1,7 @@
 #include "net/tls_wire.hpp"
 
+#include "io/errors.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -29,12 +31,12 @@ ssize_t tls_wire::receive(std::span<std::byte> buffer) noexcept {
     return received;
 }
 
-// With errno. That the connection is broken the kernel tells once, whoever asks first; later it seems to have ended.
+// With errno, which may become what had ended the connection.
 void tls_wire::note_failure() noexcept {
-    if (errno == EPIPE && broken_ != 0)
-        errno = broken_;
-    else if (errno != EAGAIN && errno != EPIPE)
+    if (ends_connection(errno))
         broken_ = errno;
+    else if (errno == EPIPE && broken_ != 0)
+        errno = broken_;
 }
 
 bool tls_wire::reserve(std::size_t bytes) noexcept {
