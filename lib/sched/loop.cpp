@@ -167,7 +167,7 @@ void loop::park_until_end(wait_record& record, fiber_base& fiber, deadline until
 void loop::take_out_of_queue(fiber_base& unstarted) noexcept {
     ready_.replace(unstarted.place_in_queue, &vacancy_);
     ++vacancies_;
-    while (!ready_.empty() && ready_.newest() == &vacancy_) {
+    while (vacancies_ > 0 && ready_.newest() == &vacancy_) {
         (void)ready_.pop_newest();
         --vacancies_;
     }
@@ -175,7 +175,7 @@ void loop::take_out_of_queue(fiber_base& unstarted) noexcept {
 }
 
 void loop::skip_vacancies() noexcept {
-    while (vacancies_ > 0 && !ready_.empty() && ready_.peek(0) == &vacancy_) {
+    while (vacancies_ > 0 && ready_.peek(0) == &vacancy_) {
         (void)ready_.pop();
         --vacancies_;
     }

@@ -65,6 +65,7 @@ waits = {
     "offload": ("waits for a function on another thread", None),
     "lookup": ("waits for the answer of a name server", None),
     "file": ("waits for an operation on a file", None),
+    "program": ("waits for the output of a program", None),
 }
 
 
