@@ -36,4 +36,11 @@ const void* program_counter_of(const ucontext_t& interrupted) noexcept {
 #error "which registers of ucontext_t are the stack pointer and the program counter?"
 #endif
 
+void call_handler(const struct sigaction& action, int signal, siginfo_t* info, void* interrupted) noexcept {
+    if ((action.sa_flags & SA_SIGINFO) != 0)
+        action.sa_sigaction(signal, info, interrupted);
+    else
+        action.sa_handler(signal);
+}
+
 } // namespace coir::detail

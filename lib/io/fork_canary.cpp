@@ -1,6 +1,7 @@
 #include "io/fork_canary.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/first_call.hpp"
 
 #include <cstdlib>
 #include <pthread.h>
@@ -13,9 +14,8 @@ constinit unsigned char fork_canary::always_own_ = 1;
 constinit std::atomic<volatile unsigned char*> fork_canary::is_own_{&always_own_};
 
 void fork_canary::watch() noexcept {
-    // No thread waits until another one has done it, which the child of a fork() may not have.
-    static constinit std::atomic<bool> has_begun{false};
-    if (has_begun.exchange(true, std::memory_order_relaxed))
+    static constinit first_call watching;
+    if (!watching.is_this())
         return;
     // Where there is no such page (before Linux 4.14), every process is taken for the right one. A child that shares all
     // memory with its parent (vfork) finds the parent's, and may not do more than exec() anyway.

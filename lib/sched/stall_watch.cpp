@@ -1,6 +1,7 @@
 #include "sched/stall_watch.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/first_call.hpp"
 #include "base/interrupted.hpp"
 #include "base/module_of_code.hpp"
 #include "sched/describe.hpp"
@@ -8,7 +9,6 @@
 #include "stack/alternate_stack.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -41,6 +41,13 @@ long sleeps_so_far() noexcept {
     return used.ru_nvcsw;
 }
 
+void change_mask(int how, sigset_t* before) noexcept {
+    sigset_t ticks;
+    ::sigemptyset(&ticks);
+    ::sigaddset(&ticks, signal_of_ticks);
+    ::pthread_sigmask(how, &ticks, before);
+}
+
 bounded_text& append_duration(bounded_text& text, std::int64_t nanoseconds) noexcept {
     if (nanoseconds < 10'000'000)
         return text << static_cast<std::uint64_t>(nanoseconds / 1000) << " us";
@@ -60,15 +67,11 @@ stall_watch::stall_watch(loop& watched, std::chrono::nanoseconds limit)
             error, std::generic_category(),
             "coir::run: no timer for loop_options::stall_limit (timers count as pending signals: ulimit -i)");
     }
-    // As for overflow_report: once only, since whoever has installed a handler since may call ours from theirs.
-    static constinit std::atomic<bool> has_begun{false};
-    if (!has_begun.exchange(true, std::memory_order_relaxed))
+    static constinit first_call installing; // whoever has installed a handler since may call ours from theirs
+    if (installing.is_this())
         install_handler();
     here_ = this;
-    sigset_t ticks;
-    ::sigemptyset(&ticks);
-    ::sigaddset(&ticks, signal_of_ticks);
-    ::pthread_sigmask(SIG_UNBLOCK, &ticks, &mask_before_);
+    change_mask(SIG_UNBLOCK, &mask_before_);
     set_timer(period_);
     loop_.watch_stalls(this);
 }
@@ -79,12 +82,8 @@ stall_watch::~stall_watch() {
     if (process_ == ::getpid()) // else it would be one of the child's own
         ::timer_delete(timer_);
     here_ = nullptr;
-    if (::sigismember(&mask_before_, signal_of_ticks) == 1) {
-        sigset_t ticks;
-        ::sigemptyset(&ticks);
-        ::sigaddset(&ticks, signal_of_ticks);
-        ::pthread_sigmask(SIG_BLOCK, &ticks, nullptr);
-    }
+    if (::sigismember(&mask_before_, signal_of_ticks) == 1)
+        change_mask(SIG_BLOCK, nullptr);
     remove_alternate_stack(alternate_stack_);
 }
 
@@ -134,10 +133,11 @@ void stall_watch::on_signal(int signal, siginfo_t* info, void* interrupted) noex
 }
 
 void stall_watch::pass_on(int signal, siginfo_t* info, void* interrupted) noexcept {
-    if ((previous_.sa_flags & SA_SIGINFO) != 0)
-        previous_.sa_sigaction(signal, info, interrupted);
-    else if (previous_.sa_handler != SIG_DFL && previous_.sa_handler != SIG_IGN) // which are the same for this signal
-        previous_.sa_handler(signal);
+    const bool is_none =
+        (previous_.sa_flags & SA_SIGINFO) == 0 &&
+        (previous_.sa_handler == SIG_DFL || previous_.sa_handler == SIG_IGN); // the same for this signal
+    if (!is_none)
+        call_handler(previous_, signal, info, interrupted);
 }
 
 void stall_watch::look(const ucontext_t& interrupted) noexcept {

@@ -2,6 +2,7 @@
 
 #include "base/bounded_text.hpp"
 #include "base/diagnostic.hpp"
+#include "base/first_call.hpp"
 #include "base/interrupted.hpp"
 #include "stack/alternate_stack.hpp"
 #include "stack/overflow.hpp"
@@ -48,10 +49,7 @@ void pass_on(int signal, siginfo_t* info, void* interrupted) noexcept {
     }
     if ((previous.sa_flags & SA_RESETHAND) != 0)
         die_of(signal, false); // if it comes back
-    if ((previous.sa_flags & SA_SIGINFO) != 0)
-        previous.sa_sigaction(signal, info, interrupted);
-    else
-        previous.sa_handler(signal);
+    detail::call_handler(previous, signal, info, interrupted);
 }
 
 void on_fault(int signal, siginfo_t* info, void* interrupted) noexcept {
@@ -75,10 +73,8 @@ void install_handler() noexcept {
 } // namespace
 
 overflow_report::overflow_report() noexcept : alternate_stack_(detail::add_alternate_stack()) {
-    // Once only: whoever has installed a handler since may call ours from theirs. No thread waits until another one has done
-    // it, which the child of a fork() may not have.
-    static constinit std::atomic<bool> has_begun{false};
-    if (!has_begun.exchange(true, std::memory_order_relaxed))
+    static constinit detail::first_call installing; // whoever has installed a handler since may call ours from theirs
+    if (installing.is_this())
         install_handler();
     ++reports_here;
 }
