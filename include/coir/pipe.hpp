@@ -13,8 +13,9 @@ struct pipe_ends {
     descriptor write; ///< std::errc::broken_pipe, and SIGPIPE as always, when nobody can read any more
 };
 
-/// Makes a pipe for the fibers of this loop: both ends are in non-blocking mode and closed when a program is started. An end
-/// that another process is to use as its standard input or output must not be in that mode; make that one with pipe2(2).
+/// Makes a pipe for the fibers of this loop: both ends are in non-blocking mode and closed when a program is started. A program
+/// that io::process starts with an end as its standard input or output (redirect::to) gets it in the mode that programs expect; for
+/// programs that are started by other means, or that get the end by a socket, make the pipe with pipe2(2).
 ///
 /// Never suspends. Throws std::system_error (std::errc::too_many_files_open, …), and std::logic_error outside coir::run; the
 /// other form reports that as std::errc::operation_not_permitted. On an error nothing is left open.

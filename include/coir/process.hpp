@@ -33,8 +33,9 @@ public:
     [[nodiscard]] static constexpr redirect null() noexcept { return redirect{target::null, -1}; }
     /// To this process, which has the other end: process::input(), output() or error().
     [[nodiscard]] static constexpr redirect pipe() noexcept { return redirect{target::pipe, -1}; }
-    /// To `descriptor` of this process, of which the program gets a duplicate. It shares the mode: few programs expect a
-    /// non-blocking one, which those owned by an io::descriptor are.
+    /// To `descriptor` of this process. Of a pipe in non-blocking mode, as io::pipe() makes them, the program gets an open file of
+    /// its own that blocks; of anything else a duplicate, which shares the mode: few programs expect a socket or terminal that is
+    /// owned by an io::descriptor, and therefore non-blocking.
     [[nodiscard]] static constexpr redirect to(int descriptor) noexcept {
         return redirect{target::descriptor, descriptor};
     }

@@ -8,8 +8,10 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <fcntl.h>
 #include <new>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -19,6 +21,22 @@ namespace {
 
 [[noreturn]] void raise(int error, const std::string& operation) {
     throw std::system_error(error_code_of(error), operation);
+}
+
+// The pipe of a non-blocking descriptor as an open file of its own that blocks, as programs expect of their standard streams; the mode
+// is the open file's, so that a duplicate would share it with fibers. -1 for anything else, and without /proc.
+int open_pipe_again(int number) noexcept {
+    struct stat status {};
+    const int mode = ::fcntl(number, F_GETFL);
+    if (mode == -1 || !(mode & O_NONBLOCK) || ::fstat(number, &status) == -1 || !S_ISFIFO(status.st_mode))
+        return -1;
+    std::array<char, 32> path{};
+    std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", number);
+    // Non-blocking for the time being: a named one would wait for its other end.
+    const int made = ::open(path.data(), (mode & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC);
+    if (made != -1)
+        ::fcntl(made, F_SETFL, mode & ~O_NONBLOCK);
+    return made;
 }
 
 // A descriptor that the child will have a duplicate of. Its number is none of the first three: these become something else in
@@ -35,6 +53,8 @@ public:
 
     /// Somebody else's.
     int borrow(int number, const std::string& operation) {
+        if (const int pipe = open_pipe_again(number); pipe != -1)
+            return own(pipe, operation);
         if (number > STDERR_FILENO)
             return number;
         owned_ = duplicate(number, operation);

@@ -5,6 +5,7 @@
 
 #include <coir/cancelled.hpp>
 #include <coir/fiber.hpp>
+#include <coir/pipe.hpp>
 #include <coir/run.hpp>
 #include <coir/this_fiber.hpp>
 
@@ -15,6 +16,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -132,6 +134,31 @@ TEST_F(process_test, has_the_streams_that_were_asked_for) {
         EXPECT_TRUE(given.wait(20s).success());
         std::array<std::byte, 16> text{};
         EXPECT_EQ(io::read_some(pipe.read.get(), text), 6U);
+    });
+}
+
+// Hazard H4: the ends of io::pipe() are non-blocking, and the mode belongs to the open file.
+TEST_F(process_test, gets_pipes_of_fibers_in_the_mode_that_programs_expect) {
+    run([] {
+        io::pipe_ends pipe = io::pipe();
+        const auto mode_in_child = [&](const process_options& options) {
+            process said{shell("cat /proc/self/fdinfo/1 >&2"), options};
+            const std::string text = rest_of(said.error());
+            EXPECT_TRUE(said.wait(20s).success());
+            const auto flags = text.find("flags:");
+            return flags == std::string::npos ? -1 : std::stoi(text.substr(flags + 6), nullptr, 8);
+        };
+        const int mode = mode_in_child({.output = redirect::to(pipe.write.get()), .error = redirect::pipe()});
+        EXPECT_EQ(mode & O_ACCMODE, O_WRONLY);
+        EXPECT_EQ(mode & O_NONBLOCK, 0);
+        EXPECT_NE(::fcntl(pipe.write.get(), F_GETFL) & O_NONBLOCK, 0) << "ours has lost its mode";
+
+        // A pipeline, with more than fits into a pipe.
+        process first{shell("head -c 1000000 /dev/zero"), {.output = redirect::to(pipe.write.get())}};
+        process second{{"wc", "-c"}, {.input = redirect::to(pipe.read.get()), .output = redirect::pipe()}};
+        pipe = {};
+        EXPECT_EQ(rest_of(second.output()), "1000000\n");
+        EXPECT_TRUE(first.wait(20s).success());
     });
 }
 
