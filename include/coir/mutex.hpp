@@ -71,7 +71,7 @@ private:
     }
     // The switch is the last thing it does.
     void lock_or_park(detail::shared_wait& record, int losses, deadline until);
-    bool lock_or_enter(detail::shared_wait& record, int losses);
+    [[gnu::visibility("hidden")]] bool lock_or_enter(detail::shared_wait& record, int losses);
     attempt end_wait(detail::shared_wait& record);
 
     // Who holds it, see lib/sync/holder.hpp, and in the lowest bit whether others wait. 0: nobody; 1: nobody, but some wait.

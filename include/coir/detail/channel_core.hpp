@@ -87,8 +87,8 @@ private:
     class held;
 
     // `record`, if any, is among those who wait, in the case of would_block.
-    channel_status send(void* element, shared_wait* record);
-    channel_status receive(void* optional, shared_wait* record);
+    [[gnu::visibility("hidden")]] channel_status send(void* element, shared_wait* record);
+    [[gnu::visibility("hidden")]] channel_status receive(void* optional, shared_wait* record);
     // With the lock held at the beginning, and free at the end. `done`.
     channel_status hand_over(wait_record& receiver, void* element);
     channel_status send_buffered(void* element);
