@@ -13,6 +13,8 @@
 
 #include <boost/context/detail/fcontext.hpp>
 
+#include <cstdint>
+
 namespace fcontext = boost::context::detail;
 
 namespace {
@@ -36,6 +38,19 @@ void store_suspended(fcontext::transfer_t arrival) {
     __builtin_trap();
 }
 
+// x87 traps late: what has been raised here, where it is masked, would trap on the other side, where it may not be. fcontext loads
+// that side's control word and leaves the status as it is. What is unmasked here is kept, to trap here.
+void settle_exceptions() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    constexpr unsigned raised = 0x3f;
+    constexpr unsigned unmasked = 0x80;
+    std::uint16_t status = 0;
+    asm volatile("fnstsw %0" : "=m"(status));
+    if ((status & raised) != 0 && (status & unmasked) == 0)
+        asm volatile("fnclex");
+#endif
+}
+
 } // namespace
 
 namespace coir::detail {
@@ -53,6 +68,7 @@ void tune_switch() noexcept {}
 
 extern "C" void coir_switch(void** suspended, void* resumed) {
     const coir::detail::floating_point_control words = coir::detail::current_control_words();
+    settle_exceptions();
     store_suspended(fcontext::jump_fcontext(resumed, static_cast<void*>(suspended)));
     coir::detail::set_control_words(words);
 }
