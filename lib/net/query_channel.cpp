@@ -21,6 +21,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <new>
+#include <span>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -67,10 +68,12 @@ struct query_channel::sockets {
         self.socket_error_.clear();
         const int size = 1 << 20; // the system takes what it allows
         const int on = 1;
-        if (type == SOCK_DGRAM)
+        if (type == SOCK_DGRAM) {
             ::setsockopt(number, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-        else
+            ::setsockopt(number, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        } else {
             ::setsockopt(number, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        }
         epoll_event wanted{EPOLLIN, {.fd = number}};
         if (::epoll_ctl(self.ready_.get(), EPOLL_CTL_ADD, number, &wanted) == -1 || !self.remember(number)) {
             self.socket_error_ = {errno, std::generic_category()};
@@ -111,9 +114,29 @@ struct query_channel::sockets {
         msghdr message{};
         message.msg_iov = const_cast<iovec*>(pieces);
         message.msg_iovlen = static_cast<std::size_t>(count);
-        for (;;)
-            if (const ssize_t sent = ::sendmsg(number, &message, MSG_NOSIGNAL); sent != -1 || errno != EINTR)
+        for (;;) {
+            const ssize_t sent = ::sendmsg(number, &message, MSG_NOSIGNAL);
+            if (sent != -1 || (errno != EINTR && errno != EAGAIN))
                 return sent;
+            if (errno == EAGAIN)
+                return is_stream(number) ? sent : size_of(message);
+        }
+    }
+
+    // c-ares would take a packet for which there is no room for a server that fails. It is one lost on the way: asked again in time.
+    static ssize_t size_of(const msghdr& packet) noexcept {
+        std::size_t sum = 0;
+        for (const iovec& piece : std::span{packet.msg_iov, packet.msg_iovlen})
+            sum += piece.iov_len;
+        return static_cast<ssize_t>(sum);
+    }
+
+    static bool is_stream(int number) noexcept {
+        int type = 0;
+        socklen_t size = sizeof type;
+        const int result = ::getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size);
+        errno = EAGAIN; // for c-ares
+        return result == -1 || type == SOCK_STREAM;
     }
 
     static void state_changed(void* channel, ares_socket_t number, int readable, int writable) noexcept {
