@@ -17,7 +17,7 @@ namespace coir::detail::stacks_at_exit {
 namespace {
 
 /// Of the whole process.
-struct {
+constinit struct {
     std::mutex mutex; // held across fork(), so that the child can take it
     stack_statistics* counted = nullptr;
     bool are_printed = false; // what other threads still count comes too late
