@@ -26,8 +26,9 @@ struct stack_usage {
 /// exists without measure_stacks the use may be that of an earlier one on the same stack. What the kernel has swapped out is
 /// not seen. Does not suspend. Throws std::logic_error outside coir::run.
 ///
-/// The environment variable `COIR_STACK_REPORT=1` sets measure_stacks in every loop, and prints the report on stderr when
-/// coir::run() returns.
+/// The environment variable `COIR_STACK_REPORT=1` sets measure_stacks in every loop, and prints one report of all of them on
+/// stderr when the process exits: when main() returns, or where somebody calls exit(), be it a fiber. Of loops that still run
+/// on other threads then it has the fibers that have ended. A child of fork() counts from the beginning.
 ///
 ///     coir::run(serve, {.measure_stacks = true});     // and there, now and then:
 ///     for (const coir::stack_usage& each : coir::stack_report())

@@ -15,6 +15,9 @@
 /// \file
 /// What AddressSanitizer and ThreadSanitizer must be told of a switch (hazards D5, D6). Empty functions in other builds,
 /// so that callers carry no conditionals.
+///
+/// A context may be resumed by another thread than before. What runs after a switch is therefore a function of its own: where it
+/// is inlined, the compiler may use the address of a thread_local object that it has found before the switch (hazard D1).
 namespace coir::detail::sanitizer {
 
 #if defined(COIR_ASAN)
@@ -34,7 +37,7 @@ inline void before_switch(execution& from, const execution& to, bool final) {
 }
 
 /// First thing after a switch, in the execution that runs from here.
-inline void after_switch(execution& self) {
+[[gnu::noinline]] inline void after_switch(execution& self) {
     __sanitizer_finish_switch_fiber(self.sanitizer_state, &left->stack_bottom, &left->stack_size);
     if (left == &ended) // nothing on that stack is alive: whoever still points to it is to be found
         __asan_poison_memory_region(ended.stack_bottom, ended.stack_size);
@@ -68,7 +71,7 @@ inline thread_local void* ended = nullptr;
 }
 
 /// First thing after a switch, in the execution that runs from here.
-inline void after_switch(execution& /*self*/) {
+[[gnu::noinline]] inline void after_switch(execution& /*self*/) {
     if (ended)
         __tsan_destroy_fiber(std::exchange(ended, nullptr));
 }

@@ -8,6 +8,7 @@
 #include "sched/fiber_storage.hpp"
 #include "sched/shared_wait.hpp"
 #include "sched/stack_statistics.hpp"
+#include "sched/stacks_at_exit.hpp"
 #include "sched/stall_watch.hpp"
 
 #include <algorithm>
@@ -55,8 +56,9 @@ loop::loop(loop_driver& driver, const loop_options& options)
     if (current_)
         throw std::logic_error("coir: run() inside run(): this thread already has a loop");
     tune_switch();
-    if (options.measure_stacks || stack_report_is_wanted())
-        ended_stacks_ = std::make_unique<stack_statistics>();
+    const bool at_exit = stacks_at_exit::are_wanted();
+    if (options.measure_stacks || at_exit)
+        ended_stacks_ = std::make_unique<stack_statistics>(at_exit);
     current_ = this;
 }
 

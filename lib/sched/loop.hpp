@@ -197,6 +197,8 @@ public:
 
     /// Of the fibers that exist, and of those that have ended if that was asked for.
     [[nodiscard]] stack_statistics measured_stacks();
+    /// Adds those of the fibers that exist now.
+    void count_stacks_in_use(stack_statistics& statistics);
 
 private:
     friend void fiber_main(void* argument);

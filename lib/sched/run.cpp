@@ -3,7 +3,7 @@
 #include "base/thread_end.hpp"
 #include "sched/describe.hpp"
 #include "sched/loop.hpp"
-#include "sched/stack_statistics.hpp"
+#include "sched/stacks_at_exit.hpp"
 #include "sched/stall_watch.hpp"
 
 #include <coir/overflow_report.hpp>
@@ -48,11 +48,10 @@ bool run_loop_on(loop_driver& driver, fiber_base& main, const loop_options& opti
     thread_end_guard must_return{here.get(), describe_loss};
     here->run(main);
     must_return.dismiss();
-    if (stack_report_is_wanted())
-        print(here->measured_stacks().report());
     if (!here->is_abandoned())
         return true;
     // Fibers that have been given up are still in it, and other threads may still wake them.
+    stacks_at_exit::count_in_use(*here);
     static_cast<void>(here.release());
     return false;
 }

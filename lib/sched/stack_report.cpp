@@ -13,11 +13,15 @@ namespace detail {
 
 stack_statistics loop::measured_stacks() {
     stack_statistics all = ended_stacks_ ? *ended_stacks_ : stack_statistics{};
+    count_stacks_in_use(all);
+    return all;
+}
+
+void loop::count_stacks_in_use(stack_statistics& statistics) {
     fibers_.for_each([&](const fiber_base& fiber) {
         if (fiber.stack)
-            all.count(fiber);
+            statistics.count(fiber);
     });
-    return all;
 }
 
 } // namespace detail

@@ -1,6 +1,7 @@
 #include "sched/stack_statistics.hpp"
 
 #include "base/diagnostic.hpp"
+#include "sched/stacks_at_exit.hpp"
 #include "stack/guard.hpp"
 #include "stack/stack_memory.hpp"
 #include "stack/stack_pool.hpp"
@@ -10,8 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <new>
 #include <unistd.h>
 
@@ -52,6 +51,8 @@ void stack_statistics::count(const fiber_base& fiber) {
 void stack_statistics::count_ended(const fiber_base& fiber) noexcept {
     try {
         count(fiber);
+        if (also_at_exit_)
+            stacks_at_exit::count(fiber);
     } catch (const std::bad_alloc&) { // then this one is missing in the report
     }
     release_below_caller(fiber.stack, fiber.stacks->geometry().bytes);
@@ -71,11 +72,6 @@ std::vector<stack_usage> stack_statistics::report() const {
     std::stable_sort(usages.begin(), usages.end(),
                      [](const stack_usage& a, const stack_usage& b) { return a.largest_pages > b.largest_pages; });
     return usages;
-}
-
-bool stack_report_is_wanted() noexcept {
-    const char* const wanted = std::getenv("COIR_STACK_REPORT");
-    return wanted && std::strcmp(wanted, "1") == 0;
 }
 
 void print(const std::vector<stack_usage>& report) {

@@ -15,6 +15,9 @@ namespace coir::detail {
 /// How deep stacks have been, by the line that spawned their fibers.
 class stack_statistics {
 public:
+    /// `also_at_exit`: the stacks of ended fibers are counted in stacks_at_exit, too.
+    explicit stack_statistics(bool also_at_exit = false) noexcept : also_at_exit_(also_at_exit) {}
+
     /// Counts the stack of `fiber`, which must have one, as it is now.
     void count(const fiber_base& fiber);
 
@@ -28,10 +31,8 @@ public:
 private:
     using key = std::tuple<std::string_view, std::uint32_t, std::size_t>; // file, line, bytes of a stack
     std::map<key, std::vector<std::size_t>> depths_;                      // number of stacks by their depth in pages
+    bool also_at_exit_;
 };
-
-/// COIR_STACK_REPORT=1
-[[nodiscard]] bool stack_report_is_wanted() noexcept;
 
 /// The report as lines on stderr.
 void print(const std::vector<stack_usage>& report);

@@ -11,12 +11,18 @@
 #include <gtest/gtest.h>
 
 #include <alloca.h>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 #include <string_view>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -163,20 +169,113 @@ TEST(stack_report, is_not_to_be_had_outside_a_loop) {
     EXPECT_THROW((void)stack_report(), std::logic_error);
 }
 
-TEST(stack_report, is_printed_when_the_environment_asks_for_it) {
+/// What a program says on stderr that calls `program`, with the environment variable set to `wanted`, and exits.
+template <class Program> child_end exit_after(Program program, const char* wanted = "1") {
+    return in_child([&] {
+        ::setenv("COIR_STACK_REPORT", wanted, 1);
+        program();
+        std::exit(0);
+        return true;
+    });
+}
+
+/// The line of the report about the place "server.cpp", number `line`; empty if there is none, "two" if there is more than one.
+std::string line_about(const child_end& end, unsigned line) {
+    const std::string place = "server.cpp:" + std::to_string(line) + '\n';
+    const std::size_t found = end.errors.find(place);
+    if (found == std::string::npos)
+        return "";
+    if (end.errors.find(place, found + 1) != std::string::npos)
+        return "two";
+    const std::size_t begin = end.errors.rfind('\n', found) + 1; // 0: it is the first
+    return end.errors.substr(begin, found - begin);
+}
+
+/// The number of fibers there.
+int fibers_at(const child_end& end, unsigned line) {
+    int fibers = 0;
+    return std::sscanf(line_about(end, line).c_str(), "coir: %d", &fibers) == 1 ? fibers : 0;
+}
+
+void spawn_at(unsigned line, int fibers) {
+    for (int i = 0; i < fibers; ++i)
+        spawn({.site = {"server.cpp", line}}, use_stack, 10 * page).join();
+}
+
+TEST(stack_report, is_printed_at_exit_when_the_environment_asks_for_it) {
     for (const char* const wanted : {"1", "0"}) {
-        const auto end = in_child([wanted] {
-            ::setenv("COIR_STACK_REPORT", wanted, 1);
-            coir::run([] {
-                for (int i = 0; i < 12; ++i)
-                    spawn({.site = {"server.cpp", 57}}, use_stack, 10 * page).join();
-            });
-            return true;
-        });
+        const auto end = exit_after([] { coir::run([] { spawn_at(57, 12); }); }, wanted);
         EXPECT_TRUE(end.exited_well());
-        EXPECT_EQ(end.says("       12 "), *wanted == '1') << end.errors;
-        EXPECT_EQ(end.says("  server.cpp:57\n"), *wanted == '1') << end.errors;
+        EXPECT_EQ(fibers_at(end, 57), *wanted == '1' ? 12 : 0) << end.errors;
+        EXPECT_EQ(end.errors.empty(), *wanted == '0') << end.errors;
     }
+}
+
+TEST(stack_report, at_exit_is_one_for_all_loops) {
+    const auto end = exit_after([] {
+        coir::run([] { spawn_at(1, 3); });
+        std::thread{[] { coir::run([] { spawn_at(1, 4); }); }}.join();
+        coir::run([] {
+            spawn_at(1, 5);
+            spawn_at(2, 6);
+        });
+    });
+    EXPECT_TRUE(end.exited_well());
+    EXPECT_EQ(fibers_at(end, 1), 12) << end.errors;
+    EXPECT_EQ(fibers_at(end, 2), 6) << end.errors;
+}
+
+TEST(stack_report, at_exit_out_of_a_fiber_has_those_that_exist) {
+    const auto end = exit_after([] {
+        coir::run([] {
+            spawn_at(1, 3);
+            const auto waiting = spawn({.site = {"server.cpp", 2}}, [] {
+                use_stack(10 * page);
+                this_fiber::sleep_for(1h);
+            });
+            this_fiber::yield(); // it has a stack now
+            spawn({.site = {"server.cpp", 3}}, [] { std::exit(0); }).join();
+        });
+    });
+    EXPECT_TRUE(end.exited_well());
+    for (const unsigned line : {1U, 2U, 3U})
+        EXPECT_EQ(fibers_at(end, line), line == 1 ? 3 : 1) << line << '\n' << end.errors;
+}
+
+TEST(stack_report, at_exit_has_what_ended_in_loops_that_still_run) {
+    const auto end = exit_after([] {
+        std::atomic<bool> has_spawned{false};
+        std::thread other{[&] {
+            coir::run([&] {
+                spawn_at(1, 7);
+                has_spawned = true;
+                this_fiber::sleep_for(1h);
+            });
+        }};
+        while (!has_spawned)
+            std::this_thread::yield();
+        std::exit(0); // before `other` is destroyed
+    });
+    EXPECT_TRUE(end.exited_well());
+    EXPECT_EQ(fibers_at(end, 1), 7) << end.errors;
+}
+
+TEST(stack_report, at_exit_of_a_forked_child_is_the_childs) {
+    const auto end = exit_after([] {
+        coir::run([] {
+            spawn_at(1, 3);
+            const pid_t child = ::fork();
+            if (child == 0) {
+                spawn_at(2, 4);
+                std::exit(0);
+            }
+            ::waitpid(child, nullptr, 0);
+            spawn_at(1, 2);
+        });
+    });
+    EXPECT_TRUE(end.exited_well());
+    EXPECT_EQ(fibers_at(end, 1), 5) << end.errors;
+    EXPECT_EQ(fibers_at(end, 2), 4) << end.errors;
 }
 
 // --- this_fiber::trim_stack() -------------------------------------------------------------------------------------
