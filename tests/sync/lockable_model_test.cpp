@@ -42,6 +42,7 @@ public:
     }
 
     void try_lock(actor& one, bool shared) {
+        settle();
         const bool can = shared ? !writer_ && waiting_.empty() : !writer_ && readers_.empty();
         if (can || (writer_ == &one && recursive_))
             lock(one, shared);

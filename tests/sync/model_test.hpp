@@ -130,7 +130,6 @@ public:
                     cancel(actors_[below(actors_.size())], model);
                 else
                     interfere();
-            model.settle();
             actor& one = actors_[below(actors_.size())];
             if (!one.scope_ && chance(90)) {
                 act(one);
@@ -142,16 +141,17 @@ public:
         }
     }
 
-    /// Ends all waits. `release(one)` tells an actor to give back something that it has; false if there is nothing.
+    /// Ends all waits. `release(one)` tells an actor that waits for nothing to give back something that it has; false if there
+    /// is nothing.
     template <class Model, class Release> void finish(Model& model, Release release) {
-        for (actor& each : actors_) {
-            do {
-                for (actor& other : actors_)
-                    cancel(other, model);
-                model.settle();
-                let_all_run(model);
-            } while (!testing::Test::HasFailure() && release(each));
-        }
+        const auto end_waits = [&] {
+            for (actor& each : actors_)
+                cancel(each, model);
+            model.settle();
+            let_all_run(model);
+            return !testing::Test::HasFailure();
+        };
+        while (end_waits() && std::ranges::any_of(actors_, release)) {}
         for (actor& each : actors_) {
             each.task_ = nullptr;
             each.told_.notify_one();
