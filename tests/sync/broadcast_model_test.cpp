@@ -204,10 +204,11 @@ public:
     }
 
 private:
-    // Where values may be lost, how many are depends on how soon the next receiver has its turn.
+    // Where values may be lost, how many are depends on who is faster: a sender that has been woken, or the next receiver.
     [[nodiscard]] bool may_receive(std::size_t place) const {
         const auto& model = expected.subscribers[place];
-        return model && (model->rule == slow_subscriber::is_waited_for || receiving_[place] == 0);
+        return model &&
+               (model->rule == slow_subscriber::is_waited_for || (receiving_[place] == 0 && !expected.is_sending()));
     }
 
     class in_use {
