@@ -17,7 +17,7 @@ namespace coir {
 
 /// Tells every subscriber every value: each receives all that have been sent since it subscribed, all in the same order.
 /// Between fibers of one loop or several, and threads without a loop, which then block as threads do. Any number may send,
-/// and several may share a subscription, which then is a queue between them.
+/// and several may share a subscription, which then is a queue between them: first come, first served.
 ///
 /// **Slow subscribers.** Each has room for `capacity` values that it has not received yet. When one has none left, send()
 /// waits for it, unless it has subscribed with slow_subscriber::loses_oldest: then it loses the oldest, and missed() counts.

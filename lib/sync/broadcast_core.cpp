@@ -12,7 +12,8 @@
 /// value is put into every one of them, which may be many: hence no spin lock.
 ///
 /// Senders take turns by another mutex, so that the values are in the same order for all subscribers, and
-/// the one that waits for room is alone in that. It need not search for who has none: `full_` counts these.
+/// the one that waits for room is alone in that. It need not search for who has none: `full_` counts these. Receivers of one
+/// subscription take turns, too: else a newcomer could take the value for which another has just been woken, again and again.
 ///
 /// A value's destructor is a user's code, and may call the broadcast. So the last pointer to one never dies under a lock.
 namespace coir::detail {
@@ -40,6 +41,7 @@ struct broadcast_subscriber {
     const slow_subscriber rule;
     std::uint64_t missed = 0;
     std::size_t index = 0;      // among all
+    mutex receiving;            // held by who receives, or waits until there is something
     condition_variable arrived; // size is not 0, or the broadcast is closed
 };
 
@@ -116,6 +118,9 @@ std::errc broadcast_core::send(const broadcast_value& value, deadline until) {
 }
 
 std::errc broadcast_core::receive(broadcast_subscriber& subscriber, broadcast_value& value, deadline until) {
+    if (!subscriber.receiving.try_lock_until(until))
+        return std::errc::timed_out;
+    const std::lock_guard turn{subscriber.receiving, std::adopt_lock};
     std::unique_lock lock{mutex_};
     if (!subscriber.arrived.wait_until(lock, until, [&] { return subscriber.size > 0 || closed_; }))
         return std::errc::timed_out;
@@ -133,7 +138,7 @@ void broadcast_core::close() noexcept {
     closed_ = true;
     room_.notify_one();
     for (broadcast_subscriber* each : subscribers_)
-        each->arrived.notify_all();
+        each->arrived.notify_one();
 }
 
 bool broadcast_core::is_closed() const noexcept {

@@ -115,6 +115,29 @@ TEST_F(broadcast, may_lose_the_oldest_instead) {
     });
 }
 
+TEST_F(broadcast, serves_those_who_share_a_subscription_in_turn) {
+    run_on(driver, [] {
+        coir::broadcast<int> news{4};
+        auto shared = news.subscribe();
+        std::string log;
+        const auto receive = [&](char name) {
+            return spawn([&, name] { log += name + std::to_string(shared.receive().value_or(0)) + ' '; });
+        };
+        fiber<void> first = receive('a');
+        this_fiber::yield();
+        fiber<void> sender = spawn([&] { news.send(1); });
+        fiber<void> newcomer = receive('b'); // runs before the first, which has been woken
+        fiber<void> last = receive('c');
+        this_fiber::yield();
+        news.send(2);
+        news.send(3);
+        first.join();
+        newcomer.join();
+        last.join();
+        EXPECT_EQ(log, "a1 b2 c3 ");
+    });
+}
+
 TEST_F(broadcast, that_gives_up_has_reached_nobody_and_loses_nothing) {
     run_on(driver, [] {
         coir::broadcast<std::unique_ptr<int>> boxes{1}; // not copied

@@ -1,107 +1,99 @@
-// A channel against a model of it: what happens in a random sequence of operations is what happens in a few lines of
-// sequential code.
+// A channel against a model of it.
 
-#include "sched/fake_driver.hpp"
+#include "sync/model_test.hpp"
 
-#include <coir/cancelled.hpp>
 #include <coir/channel.hpp>
-#include <coir/fiber.hpp>
-#include <coir/this_fiber.hpp>
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <system_error>
-#include <vector>
+#include <utility>
 
 namespace {
 
 using coir::channel;
 using coir::deadline;
-using coir::fiber;
-using coir::spawn;
+using coir::detail::actor;
+using coir::detail::experiment;
 using coir::detail::fake_driver;
-using coir::detail::run_on;
-namespace this_fiber = coir::this_fiber;
-using namespace std::chrono_literals;
 
-/// A send or a receive, and what has become of it so far: "waits", "sent", "got 7", "closed", "timed out", "cancelled".
-struct operation {
-    bool sends;
-    int number;
-    int expires; // at that step; 0: never
-    std::string state = "waits";
-};
+using message = std::unique_ptr<int>;
 
 class model {
 public:
     explicit model(std::size_t capacity) : capacity_(capacity) {}
 
-    void start(operation& one) {
-        if (closed_ && (one.sends || buffer_.empty()))
-            one.state = "closed";
-        else if (one.sends)
-            send(one);
-        else
-            receive(one);
+    void send(actor& one, int number, bool may_wait) {
+        if (closed_) {
+            one.expected = "closed";
+        } else if (const std::optional<request> receiver = first(false)) {
+            receiver->by->expected = "got " + std::to_string(number);
+            one.expected = "sent";
+        } else if (buffer_.size() < capacity_) {
+            buffer_.push_back(number);
+            one.expected = "sent";
+        } else if (may_wait) {
+            waiting_.push_back({&one, number});
+        } else {
+            one.expected = "not sent";
+        }
     }
 
-    void give_up(operation& one, const char* why) {
-        if (one.state != "waits")
-            return;
-        one.state = why;
-        std::erase(waiting_, &one);
+    void receive(actor& one, bool may_wait) {
+        const std::optional<request> sender = buffer_.empty() && capacity_ > 0 ? std::nullopt : first(true);
+        if (sender) {
+            sender->by->expected = "sent";
+            buffer_.push_back(*sender->number);
+        }
+        if (!buffer_.empty()) {
+            one.expected = "got " + std::to_string(buffer_.front());
+            buffer_.pop_front();
+        } else if (closed_ && may_wait) {
+            one.expected = "closed";
+        } else if (may_wait) {
+            waiting_.push_back({&one, std::nullopt});
+        } else {
+            one.expected = "got nothing";
+        }
     }
 
     void close() {
         closed_ = true;
-        for (operation* each : waiting_) // receivers among them would have nothing to wait for
-            each->state = "closed";
+        for (const request& each : waiting_) // receivers among them would have nothing to wait for
+            each.by->expected = "closed";
         waiting_.clear();
     }
 
+    void give_up(actor& one, const char* why) {
+        if (std::erase_if(waiting_, [&one](const request& each) { return each.by == &one; }) > 0)
+            one.expected = why;
+    }
+
+    void settle() {}
+
+    [[nodiscard]] std::size_t size() const noexcept { return buffer_.size(); }
+
 private:
+    struct request {
+        actor* by;
+        std::optional<int> number; // of a sender
+    };
+
     // Those who wait are all senders, or all receivers.
-    operation* first(bool sender) {
-        if (waiting_.empty() || waiting_.front()->sends != sender)
-            return nullptr;
-        operation* one = waiting_.front();
+    std::optional<request> first(bool sender) {
+        if (waiting_.empty() || waiting_.front().number.has_value() != sender)
+            return std::nullopt;
+        const request one = waiting_.front();
         waiting_.pop_front();
         return one;
     }
 
-    void send(operation& one) {
-        if (operation* receiver = first(false))
-            receiver->state = "got " + std::to_string(one.number);
-        else if (buffer_.size() < capacity_)
-            buffer_.push_back(one.number);
-        else
-            return waiting_.push_back(&one);
-        one.state = "sent";
-    }
-
-    void receive(operation& one) {
-        operation* sender = buffer_.empty() && capacity_ > 0 ? nullptr : first(true);
-        if (sender) {
-            sender->state = "sent";
-            buffer_.push_back(sender->number);
-        }
-        if (buffer_.empty())
-            return waiting_.push_back(&one);
-        one.state = "got " + std::to_string(buffer_.front());
-        buffer_.pop_front();
-    }
-
-    std::size_t capacity_;
+    const std::size_t capacity_;
     std::deque<int> buffer_;
-    std::deque<operation*> waiting_;
+    std::deque<request> waiting_;
     bool closed_ = false;
 };
 
@@ -109,70 +101,72 @@ std::string name_of(const std::error_code& error) {
     return error == std::errc::broken_pipe ? "closed" : error == std::errc::timed_out ? "timed out" : "cancelled";
 }
 
-// What a fiber does of which `one` is the model.
-std::string perform(channel<std::unique_ptr<int>>& real, operation one, deadline until) {
+std::string send(channel<message>& to, int number, deadline until) {
     std::error_code error;
-    if (one.sends) {
-        auto message = std::make_unique<int>(one.number);
-        const bool sent = real.send(std::move(message), error, until);
-        EXPECT_NE(sent, message != nullptr) << "a message is lost, or sent and kept";
-        return sent ? "sent" : name_of(error);
-    }
-    const std::optional<std::unique_ptr<int>> message = real.receive(error, until);
-    return message ? "got " + std::to_string(**message) : error ? name_of(error) : "closed";
+    auto one = std::make_unique<int>(number);
+    const bool sent = to.send(std::move(one), error, until);
+    EXPECT_NE(sent, one != nullptr) << "a message is lost, or sent and kept";
+    return sent ? "sent" : name_of(error);
 }
 
-class channel_model : public testing::TestWithParam<std::size_t> {
-protected:
-    void check(unsigned seed);
+std::string try_send(channel<message>& to, int number) {
+    auto one = std::make_unique<int>(number);
+    const bool sent = to.try_send(std::move(one));
+    EXPECT_NE(sent, one != nullptr) << "a message is lost, or sent and kept";
+    return sent ? "sent" : to.is_closed() ? "closed" : "not sent";
+}
 
-    fake_driver driver;
-};
+std::string receive(channel<message>& from, deadline until) {
+    std::error_code error;
+    const std::optional<message> one = from.receive(error, until);
+    return one ? "got " + std::to_string(**one) : error ? name_of(error) : "closed";
+}
 
+std::string try_receive(channel<message>& from) {
+    const std::optional<message> one = from.try_receive();
+    return one ? "got " + std::to_string(**one) : "got nothing";
+}
+
+class channel_model : public testing::TestWithParam<std::size_t> {};
 INSTANTIATE_TEST_SUITE_P(capacities, channel_model, testing::Values(0U, 1U, 3U, channel<int>::unbounded));
 
-void channel_model::check(unsigned seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    std::minstd_rand random{seed};
-    model expected{GetParam()};
-    channel<std::unique_ptr<int>> real{GetParam()};
-    std::deque<operation> operations;
-    std::vector<std::string> seen(200, "waits");
-    std::vector<fiber<void>> fibers;
-    for (int step = 1; step < 200 && !HasFailure(); ++step) {
-        const auto what = random() % 100;
-        if (what < 80) {
-            const int patience = random() % 3 == 0 ? 1 + static_cast<int>(random() % 8) : 0;
-            operation& one = operations.emplace_back(operation{what < 40, step, patience == 0 ? 0 : step + patience});
-            fibers.push_back(spawn([&, one, patience, at = fibers.size()] {
-                // Between two steps: so it is clear which of several things comes first.
-                seen[at] = perform(real, one, patience == 0 ? deadline{} : deadline{patience * 1ms - 1us});
-            }));
-            expected.start(one);
-        } else if (what < 99 && !fibers.empty()) {
-            const std::size_t which = random() % fibers.size();
-            fibers[which].cancel();
-            expected.give_up(operations[which], "cancelled");
-        } else if (what == 99 && step > 100) {
+TEST_P(channel_model, random_sequences) {
+    coir::detail::for_random_seeds(40, [](fake_driver& driver, unsigned seed) {
+        experiment all{driver, seed, 10};
+        channel<message> real{GetParam()};
+        model expected{GetParam()};
+        int told = 0;
+        const auto close = [&] {
+            if (told < 120 || !all.chance(5))
+                return;
+            all.note("  close");
             real.close();
             expected.close();
-        }
-        this_fiber::sleep_for(1ms); // until all others wait
-        for (operation& each : operations)
-            if (each.expires == step + 1)
-                expected.give_up(each, "timed out");
-        for (std::size_t i = 0; i < fibers.size(); ++i)
-            ASSERT_EQ(seen[i], operations[i].state)
-                << (operations[i].sends ? "send " : "receive ") << i << " after step " << step;
-    }
-    real.close();
-    for (auto& each : fibers)
-        each.wait();
-}
-
-TEST_P(channel_model, random_sequences) {
-    for (unsigned seed = 1; seed <= 30 && !HasFailure(); ++seed)
-        run_on(driver, [this, seed] { check(seed); });
+        };
+        const auto act = [&](actor& one) {
+            EXPECT_EQ(real.size(), expected.size());
+            const bool may_wait = all.chance(75);
+            const std::string how = may_wait ? "" : "try_";
+            if (all.chance(50)) {
+                const int number = ++told;
+                all.tell(
+                    one, how + "send " + std::to_string(number),
+                    [&real, number, may_wait](deadline until) {
+                        return may_wait ? send(real, number, until) : try_send(real, number);
+                    },
+                    may_wait);
+                expected.send(one, number, may_wait);
+            } else {
+                all.tell(
+                    one, how + "receive",
+                    [&real, may_wait](deadline until) { return may_wait ? receive(real, until) : try_receive(real); },
+                    may_wait);
+                expected.receive(one, may_wait);
+            }
+        };
+        all.play(200, expected, close, act);
+        all.finish(expected);
+    });
 }
 
 } // namespace
