@@ -12,7 +12,8 @@
 ///    critical section in which it found that it must wait. A waker makes the object's state true and looks at the list under
 ///    the same lock. So either the first sees the state, or the second sees the record.
 /// 2. A record is claimed by one compare-and-swap of `reason`, away from `none`. Timer, cancellation and wakers compete; one
-///    wins. A waker that loses goes on to the next in the list.
+///    wins. A waker that loses goes on to the next in the list. While the object's lock is biased to L's thread (spin_lock.hpp) there
+///    is no other thread to compete with, and a look and a store do for wakers; who ends the bias does so before it is one.
 /// 3. Who has claimed, and nobody else, delivers, exactly once. Until then the fiber is parked, or about to park on its own
 ///    thread: delivering to a loop means its ready queue (from its own thread) or its inbox (from another), and both are
 ///    looked at only between fibers. So "about to park" needs no further care: the fiber becomes ready after it has parked.
