@@ -21,6 +21,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <new>
+#include <poll.h>
 #include <span>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -118,12 +119,23 @@ struct query_channel::sockets {
             const ssize_t sent = ::sendmsg(number, &message, MSG_NOSIGNAL);
             if (sent != -1 || (errno != EINTR && errno != EAGAIN))
                 return sent;
-            if (errno == EAGAIN)
-                return is_stream(number) ? sent : size_of(message);
+            if (errno == EAGAIN) {
+                if (is_stream(number))
+                    return sent;
+                if (!has_room_soon(number))
+                    return size_of(message);
+            }
         }
     }
 
-    // c-ares would take a packet for which there is no room for a server that fails. It is one lost on the way: asked again in time.
+    // c-ares would take a packet for which there is no room for a server that fails. So the thread waits for the network a little,
+    // since nobody may be suspended inside of c-ares; then it is a packet that was lost on the way, and is sent again in time.
+    static bool has_room_soon(int number) noexcept {
+        constexpr int milliseconds = 1;
+        pollfd room{number, POLLOUT, 0};
+        return ::poll(&room, 1, milliseconds) != 0;
+    }
+
     static ssize_t size_of(const msghdr& packet) noexcept {
         std::size_t sum = 0;
         for (const iovec& piece : std::span{packet.msg_iov, packet.msg_iovlen})
