@@ -32,10 +32,7 @@ using coir::detail::wake_reason;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class a_cancel_scope : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using a_cancel_scope = coir::detail::with_fake_driver;
 
 TEST_F(a_cancel_scope, lets_through_what_ends_in_time) {
     run_on(driver, [this] {

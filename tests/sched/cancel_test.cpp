@@ -29,10 +29,7 @@ using coir::detail::wake_reason;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class cancel : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using cancel = coir::detail::with_fake_driver;
 
 TEST_F(cancel, ends_the_wait_of_a_parked_fiber) {
     run_on(driver, [] {

@@ -28,10 +28,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class context_in_fiber : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using context_in_fiber = coir::detail::with_fake_driver;
 
 /// Local memory that AddressSanitizer watches, wherever the frame is.
 [[gnu::noinline]] int sum_of_locals(int seed) {

@@ -22,10 +22,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class a_context_var : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using a_context_var = coir::detail::with_fake_driver;
 
 TEST_F(a_context_var, holds_until_its_binding_ends) {
     const context_var<std::string> user{"nobody"};

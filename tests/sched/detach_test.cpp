@@ -33,10 +33,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class detach : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using detach = coir::detail::with_fake_driver;
 
 TEST_F(detach, lets_the_fiber_run_on) {
     int steps = 0;

@@ -55,10 +55,7 @@ bool is_kept_across(fake_driver& driver, const std::function<void()>& call) {
     });
 }
 
-class keeps_errno : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using keeps_errno = coir::detail::with_fake_driver;
 
 TEST_F(keeps_errno, sleep_for) {
     EXPECT_TRUE(is_kept_across(driver, [] { this_fiber::sleep_for(1s); }));

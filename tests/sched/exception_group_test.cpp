@@ -25,10 +25,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class an_exception_group : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using an_exception_group = coir::detail::with_fake_driver;
 
 std::string messages(const exception_group& failures) {
     std::string all;

@@ -24,10 +24,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class fairness : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using fairness = coir::detail::with_fake_driver;
 
 /// Yields with that much on its stack.
 [[gnu::noinline]] int yield_at_depth(int depth) { // NOLINT(misc-no-recursion)

@@ -8,6 +8,8 @@
 #include <coir/detail/wait_record.hpp>
 #include <coir/run.hpp>
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -157,6 +159,12 @@ public:
 private:
     intrusive_list<wait_record> waiters_;
     std::size_t waits_ = 0;
+};
+
+/// Tests with such a loop each.
+class with_fake_driver : public testing::Test {
+protected:
+    fake_driver driver;
 };
 
 } // namespace coir::detail

@@ -27,10 +27,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class a_fiber_local : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using a_fiber_local = coir::detail::with_fake_driver;
 
 TEST_F(a_fiber_local, is_each_fibers_own) {
     const fiber_local<int> number;

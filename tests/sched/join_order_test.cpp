@@ -24,10 +24,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class join_order : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using join_order = coir::detail::with_fake_driver;
 
 TEST_F(join_order, who_has_not_started_runs_in_the_turn_of_its_joiner) {
     run_on(driver, [] {

@@ -26,10 +26,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class lifetime : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using lifetime = coir::detail::with_fake_driver;
 
 /// Waits when it is destroyed, once, and says where that was.
 class waits_at_end {

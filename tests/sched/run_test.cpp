@@ -27,10 +27,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class run : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using run = coir::detail::with_fake_driver;
 
 TEST_F(run, returns_what_the_function_returns) {
     EXPECT_EQ(run_on(driver, [] { return 3; }), 3);

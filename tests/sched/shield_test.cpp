@@ -27,10 +27,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class a_shield : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using a_shield = coir::detail::with_fake_driver;
 
 TEST_F(a_shield, keeps_cancellation_of_the_fiber_out_until_it_is_left) {
     run_on(driver, [this] {

@@ -30,10 +30,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class shutdown : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using shutdown = coir::detail::with_fake_driver;
 
 constexpr loop_options five_seconds{.shutdown_deadline = 5s};
 

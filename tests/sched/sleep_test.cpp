@@ -22,10 +22,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class sleep : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using sleep = coir::detail::with_fake_driver;
 
 TEST_F(sleep, lasts_as_long_as_it_is_told) {
     run_on(driver, [this] {

@@ -28,10 +28,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class spawn_join : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using spawn_join = coir::detail::with_fake_driver;
 
 TEST_F(spawn_join, brings_a_value) {
     run_on(driver, [] {

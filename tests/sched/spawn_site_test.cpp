@@ -37,10 +37,7 @@ struct counter {
     [[nodiscard]] std::uint32_t line(int /*unused*/) const { return line_of_running_fiber(); }
 };
 
-class site : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using site = coir::detail::with_fake_driver;
 
 TEST_F(site, is_the_line_of_the_call) {
     run_on(driver, [] {

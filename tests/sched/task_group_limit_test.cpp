@@ -26,10 +26,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class max_concurrent : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using max_concurrent = coir::detail::with_fake_driver;
 
 void sleep_a_second() {
     this_fiber::sleep_for(1s);

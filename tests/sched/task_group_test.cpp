@@ -31,10 +31,7 @@ using coir::detail::wake_reason;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class a_task_group : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using a_task_group = coir::detail::with_fake_driver;
 
 struct failure : std::runtime_error {
     using std::runtime_error::runtime_error;

@@ -30,10 +30,7 @@ using coir::detail::wake_reason;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class wait_race : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using wait_race = coir::detail::with_fake_driver;
 
 /// All that may end a wait, in the order in which they come.
 using order = std::array<wake_reason, 3>;

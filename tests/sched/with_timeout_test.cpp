@@ -33,10 +33,7 @@ using coir::detail::wake_reason;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class a_timeout : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using a_timeout = coir::detail::with_fake_driver;
 
 int slow(std::chrono::seconds time) {
     this_fiber::sleep_for(time);

@@ -25,10 +25,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class barrier : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using barrier = coir::detail::with_fake_driver;
 
 TEST_F(barrier, holds_all_until_the_last_has_arrived_and_completed) {
     run_on(driver, [] {

@@ -30,10 +30,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class broadcast : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using broadcast = coir::detail::with_fake_driver;
 
 template <class Function> void expect_error(std::errc expected, Function function) {
     try {

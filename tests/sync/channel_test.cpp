@@ -35,10 +35,7 @@ using namespace std::chrono_literals;
 static_assert(std::ranges::input_range<channel<int>>);
 static_assert(std::ranges::input_range<channel<std::unique_ptr<int>>>);
 
-class channels : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using channels = coir::detail::with_fake_driver;
 
 /// For what all have in common, whatever their capacity.
 class every_channel : public testing::TestWithParam<std::size_t> {

@@ -23,10 +23,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class event : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using event = coir::detail::with_fake_driver;
 
 TEST_F(event, wakes_all_who_wait_and_stops_nobody_later) {
     run_on(driver, [] {

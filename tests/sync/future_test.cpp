@@ -33,10 +33,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class future : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using future = coir::detail::with_fake_driver;
 
 template <class Function> void expect_error(std::future_errc expected, Function function) {
     try {

@@ -23,10 +23,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class latch : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using latch = coir::detail::with_fake_driver;
 
 TEST_F(latch, lets_all_go_on_when_it_has_reached_zero) {
     run_on(driver, [] {

@@ -26,10 +26,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class once : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using once = coir::detail::with_fake_driver;
 
 TEST_F(once, calls_one_function_and_lets_the_others_wait_for_it) {
     run_on(driver, [] {

@@ -24,10 +24,7 @@ using coir::detail::run_on;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 
-class rate_limiter : public testing::Test {
-protected:
-    fake_driver driver;
-};
+using rate_limiter = coir::detail::with_fake_driver;
 
 TEST_F(rate_limiter, lets_a_burst_pass_and_then_so_many_per_time) {
     run_on(driver, [&] {
