@@ -143,6 +143,10 @@ bool was_interrupted(std::int64_t result) noexcept {
     return result == -EINTR || (result <= first_restart && result >= last_restart);
 }
 
+// How often an operation is given to the kernel again that has cancelled it of its own accord. It does that with what waits for a
+// worker when it cannot make one: for good reasons, but also when a signal comes in between (io-wq of Linux 6).
+constexpr int most_refusals = 20;
+
 struct ring_wait;
 
 struct ring_call {
@@ -249,7 +253,7 @@ void uring::abandon_in_child() noexcept {
 }
 
 int uring::carry_out(loop& here, file_operation& operation, deadline until) noexcept {
-    for (;;) {
+    for (int refusals = 0;;) {
         ring_call call{operation};
         ring_wait wait{call};
         queued_.push_back(wait);
@@ -264,6 +268,13 @@ int uring::carry_out(loop& here, file_operation& operation, deadline until) noex
             here.wait(last, deadline::never());
             if (operation.result == -ECANCELED || was_interrupted(operation.result))
                 return unwanted;
+        }
+        if (operation.result == -ECANCELED) { // by the kernel: nothing has happened
+            if (++refusals <= most_refusals)
+                continue;
+            const bool closes = operation.what == file_operation::call::close; // must not fail to
+            operation.result = !closes ? -EAGAIN : ::close(operation.number) == 0 ? 0 : -errno;
+            return 0;
         }
         // A worker of the kernel can be interrupted by what is no business of ours.
         if (!was_interrupted(operation.result))
