@@ -54,7 +54,8 @@ public:
     bool try_acquire_until(deadline until) { return core_.acquire(until); }
     bool try_acquire_for(deadline duration) { return core_.acquire(duration); }
 
-    /// Gives permits back. Never suspends. Throws std::logic_error if there would be more than max() then.
+    /// Gives permits back. Never suspends. Throws std::logic_error if there would be more than max() then, not counting that some
+    /// are waited for.
     void release(std::ptrdiff_t update = 1) { core_.release(update, LeastMaxValue); }
 
 private:

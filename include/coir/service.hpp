@@ -16,8 +16,8 @@ public:
 
     template <class Text>
         requires(std::convertible_to<const Text&, std::string_view> && !std::same_as<Text, std::nullptr_t>)
-    constexpr service(const Text& name) noexcept
-        : name_(name), is_named_(true) {} // NOLINT(google-explicit-constructor)
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    constexpr service(const Text& name) noexcept : name_(name), is_named_(true) {}
 
     [[nodiscard]] constexpr bool is_named() const noexcept { return is_named_; }
     /// 0 if it is_named().

@@ -199,6 +199,7 @@ ares_channel make_channel(const net::resolver_options& options, ares_sock_state_
     std::string lookups = "b"; // only servers: the hosts file is ours
     std::vector<std::string> domains = options.search.value_or(std::vector<std::string>{});
     std::vector<char*> domain_pointers;
+    domain_pointers.reserve(domains.size());
     for (std::string& each : domains)
         domain_pointers.push_back(each.data());
     ares_options given{};
