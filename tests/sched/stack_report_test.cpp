@@ -1,4 +1,5 @@
 #include "child_process.hpp"
+#include "exits_in_fiber.hpp"
 
 #include <coir/context.hpp>
 #include <coir/fiber.hpp>

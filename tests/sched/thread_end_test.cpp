@@ -1,6 +1,7 @@
 // A thread that ends inside of run(), and a process that ends there (hazard G9).
 
 #include "child_process.hpp"
+#include "exits_in_fiber.hpp"
 
 #include <coir/async.hpp>
 #include <coir/context.hpp>
@@ -21,11 +22,6 @@
 #include <string>
 #include <thread>
 #include <unistd.h>
-
-// A program that calls exit() in a fiber: what only the stacks of fibers refer to is alive, and LeakSanitizer does not look there.
-extern "C" int __lsan_is_turned_off() { // NOLINT(bugprone-reserved-identifier): its name
-    return 1;
-}
 
 namespace {
 
