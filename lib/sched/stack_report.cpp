@@ -20,7 +20,7 @@ stack_statistics loop::measured_stacks() {
 void loop::count_stacks_in_use(stack_statistics& statistics) {
     fibers_.for_each([&](const fiber_base& fiber) {
         if (fiber.stack)
-            statistics.count(fiber);
+            statistics.count(depth_of(fiber));
     });
 }
 

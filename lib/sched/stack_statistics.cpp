@@ -40,19 +40,23 @@ std::size_t percentile(const std::vector<std::size_t>& counts, std::size_t total
 
 } // namespace
 
-void stack_statistics::count(const fiber_base& fiber) {
+stack_depth depth_of(const fiber_base& fiber) noexcept {
     const std::size_t bytes = fiber.stacks->geometry().bytes;
-    const std::size_t pages = pages_in_use(fiber.stack, fiber.stack + bytes);
-    std::vector<std::size_t>& counts = depths_[{fiber.site.file, fiber.site.line, bytes}];
-    counts.resize(std::max(counts.size(), pages + 1));
-    ++counts[pages];
+    return {fiber.site, bytes, pages_in_use(fiber.stack, fiber.stack + bytes)};
+}
+
+void stack_statistics::count(const stack_depth& depth) {
+    std::vector<std::size_t>& counts = depths_[{depth.site.file, depth.site.line, depth.bytes}];
+    counts.resize(std::max(counts.size(), depth.pages + 1));
+    ++counts[depth.pages];
 }
 
 void stack_statistics::count_ended(const fiber_base& fiber) noexcept {
     try {
-        count(fiber);
+        const stack_depth depth = depth_of(fiber);
+        count(depth);
         if (also_at_exit_)
-            stacks_at_exit::count(fiber);
+            stacks_at_exit::count(depth);
     } catch (const std::bad_alloc&) { // then this one is missing in the report
     }
     release_below_caller(fiber.stack, fiber.stacks->geometry().bytes);

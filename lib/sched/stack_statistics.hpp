@@ -12,14 +12,23 @@
 
 namespace coir::detail {
 
+/// How deep a stack has been, and whose it was.
+struct stack_depth {
+    spawn_site site;
+    std::size_t bytes; ///< of the stack
+    std::size_t pages; ///< touched
+};
+
+/// Of `fiber`, which must have a stack, as it is now. Asks the system.
+[[nodiscard]] stack_depth depth_of(const fiber_base& fiber) noexcept;
+
 /// How deep stacks have been, by the line that spawned their fibers.
 class stack_statistics {
 public:
     /// `also_at_exit`: the stacks of ended fibers are counted in stacks_at_exit, too.
     explicit stack_statistics(bool also_at_exit = false) noexcept : also_at_exit_(also_at_exit) {}
 
-    /// Counts the stack of `fiber`, which must have one, as it is now.
-    void count(const fiber_base& fiber);
+    void count(const stack_depth& depth);
 
     /// Counts the running fiber, whose function has ended, and clears its stack for the next one, which would otherwise be
     /// found as deep.

@@ -60,10 +60,10 @@ bool are_wanted() noexcept {
     return !to_be_wanted.is_this() || std::atexit(print_all) == 0;
 }
 
-void count(const fiber_base& fiber) {
+void count(const stack_depth& depth) {
     const std::lock_guard lock{all.mutex};
     if (!all.are_printed)
-        counted().count(fiber);
+        counted().count(depth);
 }
 
 void count_in_use(loop& abandoned) noexcept {

@@ -2,6 +2,7 @@
 // sees what nobody refers to any more; this sees what somebody keeps.
 
 #include "net/leftovers.hpp"
+#include "net/tcp_pair.hpp"
 #include "scratch_folder.hpp"
 
 #include <coir/coir.hpp>
@@ -22,23 +23,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct connection {
-    net::tcp_stream near;
-    net::tcp_stream far;
-};
-
-connection connect() {
-    net::tcp_listener listener{"127.0.0.1", 0};
-    net::tcp_stream near{listener.local_endpoint(), 5s};
-    return {std::move(near), listener.accept(5s)};
-}
-
 TEST_F(leftovers, of_connections_that_are_reset_in_the_middle) {
     expect_none_of([] {
         task_group clients;
         for (int i = 0; i < 10; ++i)
             clients.spawn([i] {
-                connection made = connect();
+                tcp_pair made = connect_tcp();
                 auto reader = spawn([&] {
                     std::vector<std::byte> buffer(4096);
                     thrown_by([&] { made.near.read_all(buffer, 20s); });
@@ -62,7 +52,7 @@ TEST_F(leftovers, of_deadlines_and_cancellation) {
     expect_none_of([] {
         net::tcp_listener listener{"127.0.0.1", 0};
         EXPECT_EQ(thrown_by([&] { listener.accept(1ms); }), std::errc::timed_out);
-        connection made = connect();
+        tcp_pair made = connect_tcp();
         std::array<std::byte, 16> buffer{};
         std::vector<fiber<void>> waiting;
         for (int i = 0; i < 20; ++i)

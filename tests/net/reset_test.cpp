@@ -1,4 +1,5 @@
 #include "io/descriptors.hpp"
+#include "net/tcp_pair.hpp"
 
 #include <coir/coir.hpp>
 
@@ -18,17 +19,6 @@ using net::tcp_stream;
 
 using reset = descriptors;
 
-struct connection {
-    tcp_stream near;
-    tcp_stream far;
-};
-
-connection connect() {
-    tcp_listener listener{"127.0.0.1", 0};
-    tcp_stream near{listener.local_endpoint(), 5s};
-    return {std::move(near), listener.accept(5s)};
-}
-
 void reset_by(tcp_stream& peer) {
     peer.set_linger(0s);
     peer.close();
@@ -36,7 +26,7 @@ void reset_by(tcp_stream& peer) {
 
 TEST_F(reset, while_reading) {
     coir::run([] {
-        connection made = connect();
+        tcp_pair made = connect_tcp();
         auto some = spawn([&] {
             std::array<std::byte, 4> buffer{};
             made.near.read_all(buffer, 20s);
@@ -92,7 +82,7 @@ TEST_F(reset, is_told_by_everything_that_reads_or_writes_naming_the_peer) {
 
 TEST_F(reset, while_writing) {
     coir::run([] {
-        connection made = connect();
+        tcp_pair made = connect_tcp();
         const std::vector<std::byte> much(std::size_t{16} << 20);
         auto writer = spawn([&] { made.near.write_all(much, 20s); });
         this_fiber::sleep_for(1ms);
@@ -109,7 +99,7 @@ TEST_F(reset, while_writing) {
 
 TEST_F(reset, while_both_directions_wait) {
     coir::run([] {
-        connection made = connect();
+        tcp_pair made = connect_tcp();
         const std::vector<std::byte> much(std::size_t{16} << 20);
         auto writer = spawn([&] { return error_of([&](auto& error) { made.near.write_all(much, error, 20s); }); });
         auto reader = spawn([&] {

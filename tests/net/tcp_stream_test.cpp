@@ -1,5 +1,6 @@
 #include "io/descriptors.hpp"
 #include "net/black_hole.hpp"
+#include "net/tcp_pair.hpp"
 
 #include <coir/coir.hpp>
 
@@ -22,17 +23,6 @@ using net::tcp_stream;
 
 using tcp = descriptors;
 
-struct connection {
-    tcp_stream near;
-    tcp_stream far;
-};
-
-connection connect(const char* address = "127.0.0.1") {
-    tcp_listener listener{address, 0};
-    tcp_stream near{listener.local_endpoint(), 5s};
-    return {std::move(near), listener.accept(5s)};
-}
-
 // An endpoint where nobody listens.
 endpoint nobody() {
     return tcp_listener{"127.0.0.1", 0}.local_endpoint();
@@ -47,9 +37,9 @@ void reset_on_close(const tcp_stream& stream) {
 TEST_F(tcp, connects_and_knows_both_ends) {
     coir::run([] {
         for (const char* address : {"127.0.0.1", "::1"}) {
-            connection made;
+            tcp_pair made;
             try {
-                made = connect(address);
+                made = connect_tcp(address);
             } catch (const std::system_error& failure) {
                 ASSERT_EQ(std::string{address}, "::1") << failure.what();
                 continue; // a machine without IPv6
@@ -157,7 +147,7 @@ TEST_F(tcp, connecting_is_cancelled) {
 
 TEST_F(tcp, ending_one_side_leaves_the_other_open) {
     coir::run([] {
-        connection made = connect();
+        tcp_pair made = connect_tcp();
         const std::vector<std::byte> much(1'000'000, std::byte{3});
         auto sender = spawn([&] {
             made.near.write_all(much);
@@ -179,7 +169,7 @@ TEST_F(tcp, ending_one_side_leaves_the_other_open) {
 TEST_F(tcp, reset_reaches_reader_and_writer) {
     coir::run([] {
         for (const bool reader_first : {true, false}) {
-            connection made = connect();
+            tcp_pair made = connect_tcp();
             const std::vector<std::byte> much(20'000'000);
             std::array<std::byte, 8> buffer{};
             fiber<std::error_code> reader;
@@ -206,7 +196,7 @@ TEST_F(tcp, reset_reaches_reader_and_writer) {
 
 TEST_F(tcp, every_byte_arrives_in_order_through_small_buffers) {
     coir::run([] {
-        connection made = connect();
+        tcp_pair made = connect_tcp();
         const int one = 1;
         ::setsockopt(made.near.native_handle(), SOL_SOCKET, SO_SNDBUF, &one, sizeof one);
         const auto byte_at = [](std::size_t position) {
@@ -236,7 +226,7 @@ TEST_F(tcp, every_byte_arrives_in_order_through_small_buffers) {
 
 TEST_F(tcp, closing_wakes_who_waits) {
     coir::run([] {
-        connection made = connect();
+        tcp_pair made = connect_tcp();
         std::array<std::byte, 8> buffer{};
         auto reader = spawn([&] { return error_of([&](auto& error) { made.near.read_some(buffer, error); }); });
         this_fiber::sleep_for(100us);

@@ -2,6 +2,7 @@
 
 #include "io/descriptors.hpp"
 #include "net/certificates.hpp"
+#include "net/tcp_pair.hpp"
 
 #include <coir/coir.hpp>
 
@@ -39,17 +40,6 @@ inline net::tls_context server_of(const net::tls_identity& identity, const std::
 inline net::tls_context good_server() {
     static const net::tls_identity identity = trusted_authority().issue();
     return server_of(identity);
-}
-
-struct tcp_pair {
-    net::tcp_stream near;
-    net::tcp_stream far;
-};
-
-inline tcp_pair connect_tcp() {
-    net::tcp_listener listener{"127.0.0.1", 0};
-    net::tcp_stream near{listener.local_endpoint(), 5s};
-    return {std::move(near), listener.accept(5s)};
 }
 
 struct tls_pair {
