@@ -4,6 +4,7 @@
 
 #include <coir/deadline.hpp>
 #include <coir/io.hpp>
+#include <coir/this_fiber.hpp>
 
 #include <algorithm>
 #include <array>
@@ -36,8 +37,8 @@ connection::connection(service& shared, client_stream stream) : shared_(shared),
 
 connection::~connection() {
     shared_.connections.erase(this);
-    if (shared_.stopping && shared_.connections.empty())
-        shared_.drain.cancel();
+    if (coir::this_fiber::cancel_requested())
+        ++shared_.cancelled;
 }
 
 void connection::serve() {
@@ -74,6 +75,10 @@ void connection::end_if_idle() noexcept {
     // The fiber then reads end of file, after what has arrived before.
     if (idle_)
         ::shutdown(stream_.native_handle(), SHUT_RD);
+}
+
+void connection::end_now() noexcept {
+    ::shutdown(stream_.native_handle(), SHUT_RDWR);
 }
 
 std::size_t connection::wait_for_request(std::span<char> buffer) {

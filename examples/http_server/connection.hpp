@@ -26,6 +26,9 @@ public:
     /// is still answered.
     void end_if_idle() noexcept;
 
+    /// Ends whatever the fiber is waiting for, in the middle of an answer as well.
+    void end_now() noexcept;
+
     /// Tells a client that there is no room, without waiting for it.
     static void turn_away(client_stream stream, this_second& now);
 

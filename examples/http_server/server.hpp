@@ -4,7 +4,11 @@
 #include "service.hpp"
 
 #include <coir/endpoint.hpp>
+#include <coir/event.hpp>
 #include <coir/tcp_listener.hpp>
+#include <coir/tcp_stream.hpp>
+
+#include <cstddef>
 
 namespace http_server {
 
@@ -20,16 +24,18 @@ public:
     /// May suspend. Throws coir::cancelled.
     void run();
 
-    /// Ends run(): no new connections, no further requests. A second call ends the waiting as well. Does not
+    /// Ends run(): no new connections, no further requests. A second call ends the answers under way as well. Does not
     /// suspend.
     void stop();
 
 private:
     [[nodiscard]] client_stream secured(coir::net::tcp_stream stream) const;
-    void welcome(coir::net::tcp_stream stream);
+    void attend(coir::net::tcp_stream stream);
+    static void say_if_abandoned(std::size_t connections);
 
     service& shared_;
     coir::net::tcp_listener listener_;
+    coir::event stop_;
 };
 
 } // namespace http_server

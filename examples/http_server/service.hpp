@@ -5,9 +5,9 @@
 #include "options.hpp"
 #include "this_second.hpp"
 
-#include <coir/fiber.hpp>
 #include <coir/tls_context.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <unordered_set>
@@ -16,8 +16,7 @@ namespace http_server {
 
 class connection;
 
-/// What the connections share. They are fibers of one loop, of which one runs at a time: no locks. It must live
-/// longer than the loop, which awaits those fibers that are left when the server gives up on them.
+/// What the connections share. They are fibers of one loop, of which one runs at a time: no locks.
 struct service {
     /// Throws std::system_error that says what is wrong with the root or the certificate.
     explicit service(const options& chosen) : settings(chosen), now(settings), files(settings.root) {
@@ -38,8 +37,8 @@ struct service {
 
     std::unordered_set<connection*> connections; // each enters and leaves by itself
     std::uint64_t requests = 0;                  // answered since the start
+    std::size_t cancelled = 0;                   // connections that were still there at the drain deadline
     bool stopping = false;                       // answer what has begun, and nothing after
-    coir::fiber<void> drain;                     // sleeps until the drain deadline; the last to leave cancels it
 };
 
 } // namespace http_server
