@@ -135,6 +135,8 @@ private:
 
     // `notified` when it has been sent.
     detail::wake_reason await_sent(T& message, deadline until) {
+        if (capacity() > 0 && core_.send_at_once(std::addressof(message)))
+            return detail::wake_reason::notified;
         for (;;) {
             detail::shared_wait record{detail::wait_kind::send, this};
             record.value = std::addressof(message);
@@ -148,6 +150,8 @@ private:
 
     // `notified` when there is a message, `closed` when there will be none.
     detail::wake_reason await_received(std::optional<T>& message, deadline until) {
+        if (capacity() > 0 && core_.receive_at_once(&message))
+            return detail::wake_reason::notified;
         for (;;) {
             detail::shared_wait record{detail::wait_kind::receive, this};
             record.value = &message;

@@ -83,6 +83,47 @@ void channel_core::delete_node(node* unused) const noexcept {
     ::operator delete (unused, std::align_val_t{std::max(alignof(node), operations_.alignment)});
 }
 
+inline bool channel_core::put_quietly(void* element) noexcept {
+    if (!unused_ || !has_room() || closed_ || !receivers_.empty() || !operations_.is_quiet)
+        return false;
+    node& into = *unused_;
+    unused_ = into.next;
+    ++nodes_in_use_;
+    operations_.store(element_of(into), element);
+    push_back(into);
+    return true;
+}
+
+inline bool channel_core::take_quietly(void* optional) noexcept {
+    if (full_ == 0 || !senders_.waiters.empty() ||
+        !operations_.is_quiet) // receivers do not wait, since something is there
+        return false;
+    node& from = *full_front_;
+    full_front_ = from.next;
+    --full_;
+    operations_.take(optional, element_of(from));
+    from.next = unused_;
+    unused_ = &from;
+    --nodes_in_use_;
+    return true;
+}
+
+bool channel_core::send_at_once(void* element) noexcept {
+    if (!senders_.lock.lock_if_biased())
+        return false;
+    const bool done = put_quietly(element);
+    senders_.lock.unlock_biased();
+    return done;
+}
+
+bool channel_core::receive_at_once(void* optional) noexcept {
+    if (!senders_.lock.lock_if_biased())
+        return false;
+    const bool done = take_quietly(optional);
+    senders_.lock.unlock_biased();
+    return done;
+}
+
 channel_status channel_core::try_send(void* element) {
     return send(element, nullptr);
 }
@@ -117,6 +158,10 @@ inline channel_status channel_core::send(void* element, shared_wait* record) {
         deliver(*receiver);
         return channel_status::done;
     }
+    if (put_quietly(element)) {
+        lock.unlock();
+        return channel_status::done;
+    }
     if (has_room())
         return send_buffered(element);
     if (record) {
@@ -144,12 +189,6 @@ channel_status channel_core::send_buffered(void* element) {
     if (into)
         unused_ = into->next;
     ++nodes_in_use_;
-    if (into && operations_.is_quiet) {
-        operations_.store(element_of(*into), element);
-        push_back(*into);
-        senders_.lock.unlock();
-        return channel_status::done;
-    }
     held lock{senders_.lock, std::adopt_lock};
     ++being_sent_;
     lock.unlock();
@@ -283,6 +322,10 @@ void channel_core::receive_or_park(shared_wait& record, deadline until) {
 inline channel_status channel_core::receive(void* optional, shared_wait* record) {
     spin_lock& lock = senders_.lock;
     lock.lock();
+    if (take_quietly(optional)) {
+        lock.unlock();
+        return channel_status::done;
+    }
     if (full_ > 0)
         return receive_buffered(optional);
     if (capacity_ == 0) {
@@ -312,14 +355,6 @@ channel_status channel_core::receive_buffered(void* optional) {
     node& from = *full_front_;
     full_front_ = from.next;
     --full_;
-    if (operations_.is_quiet && senders_.waiters.empty()) { // nor do receivers wait, since something was there
-        operations_.take(optional, element_of(from));
-        from.next = unused_;
-        unused_ = &from;
-        --nodes_in_use_;
-        senders_.lock.unlock();
-        return channel_status::done;
-    }
     held lock{senders_.lock, std::adopt_lock};
     ++being_sent_; // it may come back
     lock.unlock();

@@ -64,7 +64,12 @@ public:
     /// Without waiting. `optional`, an empty std::optional<T>, has a value if done.
     channel_status try_receive(void* optional);
 
-    /// As above, and otherwise waits with `record`, whose value is the element, or the optional; the switch is the last thing
+    /// Most calls on a buffered channel, and no others: nobody waits, no user's code runs, and only this thread has used the channel
+    /// so far. False: nothing has happened, and what can be done is for the calls below to find out.
+    [[nodiscard]] bool send_at_once(void* element) noexcept;
+    [[nodiscard]] bool receive_at_once(void* optional) noexcept;
+
+    /// As try_send() and try_receive(), and otherwise waits with `record`, whose value is the element, or the optional; the switch is the last thing
     /// it does. Then, if the wait was not plainly notified, end_wait() must be called.
     void send_or_park(shared_wait& record, deadline until);
     void receive_or_park(shared_wait& record, deadline until);
@@ -89,6 +94,9 @@ private:
     // `record`, if any, is among those who wait, in the case of would_block.
     [[gnu::visibility("hidden")]] channel_status send(void* element, shared_wait* record);
     [[gnu::visibility("hidden")]] channel_status receive(void* optional, shared_wait* record);
+    // With the lock held: moves quietly into or out of the buffer, if nothing else is to be done for it.
+    [[gnu::visibility("hidden")]] bool put_quietly(void* element) noexcept;
+    [[gnu::visibility("hidden")]] bool take_quietly(void* optional) noexcept;
     // With the lock held at the beginning, and free at the end. `done`.
     channel_status hand_over(wait_record& receiver, void* element);
     channel_status send_buffered(void* element);
