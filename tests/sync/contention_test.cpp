@@ -242,7 +242,7 @@ TEST(contention, select_over_64_channels_takes_each_message_once_and_leaves_no_t
 }
 
 // Hazard G1: two take the mutex from one another at the very moment when it is free. Who is woken to compete may come too late,
-// but not again and again.
+// but not again and again. That it would without hand-over only hand_over_test.cpp shows.
 TEST(contention, greedy_threads_do_not_starve_the_others) {
     constexpr int most = 200;
     coir::mutex mutex;
