@@ -40,7 +40,7 @@ public:
         if (!try_lock()) [[unlikely]]
             wait_for_lock(deadline::never());
     }
-    /// Never suspends. False also for who holds it already.
+    /// Never suspends. False also for who holds it already, and while others queue for it.
     [[nodiscard]] bool try_lock() noexcept;
     /// As lock(); false when `until` has passed before.
     [[nodiscard]] bool try_lock_until(deadline until) { return try_lock() || wait_for_lock(until); }
