@@ -87,7 +87,10 @@ unpack_packages() {
     done
     (cd "$sysroot/apt/cache/archives" && apt-get -q download "${chosen[@]}") </dev/null >>"$sysroot/apt/log" 2>&1 ||
         { cat "$sysroot/apt/log" >&2; die "could not download: ${chosen[*]}"; }
-    for package in "$sysroot"/apt/cache/archives/*.deb; do dpkg-deb -x "$package" "$sysroot"; done
+    # What a package has in /lib goes where that leads on a system: to /usr/lib. Here /lib is the compiler's.
+    for package in "$sysroot"/apt/cache/archives/*.deb; do
+        dpkg-deb --fsys-tarfile "$package" | tar -x -C "$sysroot" --transform='s|^\./lib\b|./usr/lib|'
+    done
     rm -rf "$sysroot/apt"
     # Boost's headers are the same on every architecture, and many: they are not fetched again.
     [[ ${packages[*]} != *boost* ]] || ln -s /usr/include/boost "$sysroot/usr/include/boost"

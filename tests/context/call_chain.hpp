@@ -12,6 +12,7 @@
 #define UNW_LOCAL_ONLY
 #include <dlfcn.h>
 #include <libunwind.h>
+#include <ucontext.h>
 #endif
 
 /// \file
@@ -122,12 +123,15 @@ public:
         return init_ && step_ && get_register_;
     }
 
-    /// From `context`, which a signal handler was given (interrupted), or getcontext() has filled.
-    void chain(call_chain& result, unw_context_t& context, bool interrupted) const {
+    /// From `context`, which a signal handler was given (interrupted), or getcontext() has filled. libunwind's own type for
+    /// it is that, or on AArch64 the beginning of that.
+    void chain(call_chain& result, ucontext_t& context, bool interrupted) const {
+        static_assert(sizeof(unw_context_t) <= sizeof(ucontext_t));
+        auto* const registers = reinterpret_cast<unw_context_t*>(&context);
         unw_cursor_t cursor{};
         result.count = 0;
         result.ends = false;
-        if (init_(&cursor, &context, interrupted ? UNW_INIT_SIGNAL_FRAME : 0) != 0)
+        if (init_(&cursor, registers, interrupted ? UNW_INIT_SIGNAL_FRAME : 0) != 0)
             return;
         int more = 1;
         for (; more > 0 && !result.full(); more = step_(&cursor)) {
