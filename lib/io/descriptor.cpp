@@ -4,6 +4,7 @@
 #include "io/ev_driver.hpp"
 #include "io/find_kind.hpp"
 #include "io/ownership.hpp"
+#include "io/place.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -119,7 +120,8 @@ namespace io {
 descriptor::descriptor(int number) {
     detail::loop& here = detail::loop::of_running_fiber("io::descriptor");
     if (const int error = detail::adopt(here, number, detail::descriptor_table::origin::unknown))
-        throw std::system_error(detail::error_code_of(error), "io::descriptor");
+        throw std::system_error(detail::error_code_of(error),
+                                "io::descriptor" + detail::place_of(number, detail::error_code_of(error)));
     number_ = number;
 }
 
@@ -135,10 +137,11 @@ int descriptor::release() noexcept {
 }
 
 void descriptor::close() {
+    const int number = number_;
     std::error_code error;
     close(error);
     if (error)
-        throw std::system_error(error, "io::descriptor::close");
+        throw std::system_error(error, "io::descriptor::close of " + detail::number_of(number));
 }
 
 void descriptor::close(std::error_code& error) noexcept {

@@ -126,7 +126,7 @@ void close(int descriptor) {
     std::error_code error;
     close(descriptor, error);
     if (error)
-        throw std::system_error(error, "io::close");
+        throw std::system_error(error, "io::close of " + detail::number_of(descriptor));
 }
 
 void close(int descriptor, std::error_code& error) noexcept {

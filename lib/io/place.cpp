@@ -58,10 +58,6 @@ std::string peer_of(int descriptor) {
     return {};
 }
 
-std::string number_of(int descriptor) {
-    return "descriptor " + std::to_string(descriptor);
-}
-
 std::string own_name_of(int descriptor) {
     socket_name own;
     own.size = sizeof own.address;
@@ -72,6 +68,10 @@ std::string own_name_of(int descriptor) {
 }
 
 } // namespace
+
+std::string number_of(int descriptor) {
+    return "descriptor " + std::to_string(descriptor);
+}
 
 std::string name_of(int descriptor, std::error_code failed) {
     if (failed == std::errc::bad_file_descriptor)

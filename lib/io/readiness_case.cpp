@@ -2,6 +2,7 @@
 
 #include "io/errors.hpp"
 #include "io/ev_driver.hpp"
+#include "io/place.hpp"
 #include "io/transfer.hpp"
 #include "sched/loop.hpp"
 
@@ -16,8 +17,9 @@ direction way_of(bool for_writing) noexcept {
     return for_writing ? direction::write : direction::read;
 }
 
-[[noreturn]] void throw_unwatchable(int error, bool for_writing) {
-    throw std::system_error(error_code_of(error), for_writing ? "select: io::writable" : "select: io::readable");
+[[noreturn]] void throw_unwatchable(int error, bool for_writing, int number) {
+    throw std::system_error(error_code_of(error), (for_writing ? "select: io::writable" : "select: io::readable") +
+                                                      place_of(number, error_code_of(error)));
 }
 
 } // namespace
@@ -30,11 +32,11 @@ readiness_case::readiness_case(int descriptor, bool for_writing) noexcept
 bool readiness_case::try_now() {
     static_cast<void>(loop::of_running_fiber("io::readable"));
     if (const int error = std::exchange(refused_, 0))
-        throw_unwatchable(error, for_writing_);
+        throw_unwatchable(error, for_writing_, number_);
     if (asking{way_of(for_writing_)}.attempt(descriptor_kind::borrowed, number_) == 1)
         return true;
     if (errno != EAGAIN && errno != EINTR)
-        throw_unwatchable(errno, for_writing_);
+        throw_unwatchable(errno, for_writing_, number_);
     return false;
 }
 
@@ -64,9 +66,9 @@ bool readiness_case::complete(wake_reason why) {
     descriptor_table& table = descriptors_of(*loop::current());
     descriptor_slot& slot = *table.find(number_);
     if (slot.generation != generation_)
-        throw_unwatchable(EBADF, for_writing_);
+        throw_unwatchable(EBADF, for_writing_, number_);
     if (why == wake_reason::closed)
-        throw_unwatchable(slot.refused, for_writing_);
+        throw_unwatchable(slot.refused, for_writing_, number_);
     descriptor_side& side = slot.side(way_of(for_writing_));
     --side.called;
     if (side.has_waiters() && side.called == 0)

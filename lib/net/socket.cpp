@@ -20,7 +20,7 @@ net::endpoint name_of(const io::descriptor& socket, get_name* get, const char* o
     sockaddr_storage name{};
     socklen_t size = sizeof name;
     if (get(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) == -1)
-        throw std::system_error(errno, std::generic_category(), operation);
+        throw_on_socket(error_code_of(errno), operation, socket.get());
     return net::endpoint::from_native(&name, size);
 }
 
@@ -53,7 +53,7 @@ void require_listening(int socket, int family, int other_family, int type, const
     if ((found != family && found != other_family) || option_of<int>(socket, SOL_SOCKET, SO_TYPE, operation) != type ||
         option_of<int>(socket, SOL_SOCKET, SO_ACCEPTCONN, operation) == 0)
         throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                                std::string{operation} + ": not a listening socket of this kind");
+                                operation + place_of(socket) + ": not a listening socket of this kind");
 }
 
 net::endpoint local_endpoint_of(const io::descriptor& socket) {
@@ -68,7 +68,7 @@ void shut_down(const io::descriptor& socket, int how, const char* operation) {
     std::error_code error;
     shut_down(socket, how, error);
     if (error)
-        throw std::system_error(error, operation);
+        throw_on_socket(error, operation, socket.get());
 }
 
 void shut_down(const io::descriptor& socket, int how, std::error_code& error) noexcept {

@@ -16,7 +16,8 @@ namespace coir::detail {
 /// The running loop owns `number`, which has just been made, as a socket of that type. On an error it is closed.
 [[nodiscard]] io::descriptor adopt_socket(int number, int type, int& error) noexcept;
 
-/// Throws std::system_error, naming `operation`, unless `socket` listens and is of one of these families and this type.
+/// Throws std::system_error, naming `operation` and the address, unless `socket` listens and is of one of these families and
+/// this type.
 void require_listening(int socket, int family, int other_family, int type, const char* operation);
 
 /// The address of this end of `socket`. Throws std::system_error.
@@ -24,7 +25,7 @@ void require_listening(int socket, int family, int other_family, int type, const
 /// The address of the other end. Throws std::system_error.
 [[nodiscard]] net::endpoint remote_endpoint_of(const io::descriptor& socket);
 
-/// shutdown(). The first throws std::system_error naming `operation`.
+/// shutdown(). The first throws std::system_error naming `operation` and the peer.
 void shut_down(const io::descriptor& socket, int how, const char* operation);
 void shut_down(const io::descriptor& socket, int how, std::error_code& error) noexcept;
 

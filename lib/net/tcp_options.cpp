@@ -85,7 +85,7 @@ void set(tcp_stream& stream, void (tcp_stream::*setter)(Value, std::error_code&)
     std::error_code error;
     (stream.*setter)(value, error);
     if (error)
-        throw std::system_error(error, operation);
+        detail::throw_on_socket(error, operation, stream.native_handle());
 }
 
 } // namespace

@@ -140,7 +140,7 @@ void set(udp_socket& socket, void (udp_socket::*setter)(Value, std::error_code&)
     std::error_code error;
     (socket.*setter)(value, error);
     if (error)
-        throw std::system_error(error, operation);
+        detail::throw_on_socket(error, operation, socket.native_handle());
 }
 
 } // namespace
@@ -160,7 +160,7 @@ void udp_socket::disconnect() {
     std::error_code error;
     disconnect(error);
     if (error)
-        throw std::system_error(error, "net::udp_socket::disconnect");
+        detail::throw_on_socket(error, "net::udp_socket::disconnect", native_handle());
 }
 
 void udp_socket::disconnect(std::error_code& error) noexcept {
@@ -172,7 +172,8 @@ void udp_socket::join_multicast(const endpoint& group, std::string_view interfac
     std::error_code error;
     join_multicast(group, interface, error);
     if (error)
-        throw std::system_error(error, "join multicast group " + group.address());
+        throw std::system_error(error,
+                                "join multicast group " + group.address() + detail::place_of(native_handle(), error));
 }
 
 void udp_socket::join_multicast(const endpoint& group, std::string_view interface, std::error_code& error) noexcept {
@@ -183,7 +184,8 @@ void udp_socket::leave_multicast(const endpoint& group, std::string_view interfa
     std::error_code error;
     leave_multicast(group, interface, error);
     if (error)
-        throw std::system_error(error, "leave multicast group " + group.address());
+        throw std::system_error(error,
+                                "leave multicast group " + group.address() + detail::place_of(native_handle(), error));
 }
 
 void udp_socket::leave_multicast(const endpoint& group, std::string_view interface, std::error_code& error) noexcept {
@@ -194,7 +196,8 @@ void udp_socket::set_multicast_interface(std::string_view interface) {
     std::error_code error;
     set_multicast_interface(interface, error);
     if (error)
-        throw std::system_error(error, "send multicast through '" + std::string{interface} + "'");
+        throw std::system_error(error, "send multicast through '" + std::string{interface} + "'" +
+                                           detail::place_of(native_handle(), error));
 }
 
 void udp_socket::set_multicast_interface(std::string_view interface, std::error_code& error) noexcept {

@@ -110,7 +110,7 @@ net::unix_endpoint name_of(const io::descriptor& socket, get_name* get, const ch
     net::unix_endpoint name;
     socklen_t size = unix_endpoint_storage::capacity;
     if (get(socket.get(), static_cast<sockaddr*>(unix_endpoint_storage::address(name)), &size) == -1)
-        throw std::system_error(errno, std::generic_category(), operation);
+        throw_on_socket(error_code_of(errno), operation, socket.get());
     unix_endpoint_storage::set_size(name, size);
     return name;
 }

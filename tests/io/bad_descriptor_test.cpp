@@ -55,6 +55,26 @@ TEST_F(bad_descriptor, closed_negative_and_absurd_numbers) {
     });
 }
 
+// Nothing else is known of them.
+TEST_F(bad_descriptor, errors_name_the_number) {
+    coir::run([] {
+        const auto text = [](const char* operation, int number) {
+            return operation + (" descriptor " + std::to_string(number)) + ": Bad file descriptor";
+        };
+        const int closed = make_pipe().read.get();
+        EXPECT_EQ(message_of([&] { io::read_some(closed, buffer); }), text("io::read_some on", closed));
+        EXPECT_EQ(message_of([&] { io::close(closed); }), text("io::close of", closed));
+        EXPECT_EQ(message_of([&] { io::descriptor{closed}; }), text("io::descriptor on", closed));
+        EXPECT_EQ(message_of([&] { coir::select(io::readable(closed)); }), text("select: io::readable on", closed));
+        EXPECT_EQ(message_of([&] { coir::select(io::writable(closed)); }), text("select: io::writable on", closed));
+        ends made = make_pipe();
+        io::descriptor owner{made.read.take()};
+        const int number = owner.get();
+        ::syscall(SYS_close, number);
+        EXPECT_EQ(message_of([&] { owner.close(); }), text("io::descriptor::close of", number));
+    });
+}
+
 TEST_F(bad_descriptor, wrong_direction) {
     coir::run([] {
         const ends made = make_pipe();

@@ -138,4 +138,14 @@ template <class Call> std::error_code thrown_by(Call call) {
     return {};
 }
 
+/// What the std::system_error says that a call throws; nothing if it does not.
+template <class Call> std::string message_of(Call call) {
+    try {
+        call();
+    } catch (const std::system_error& failure) {
+        return failure.what();
+    }
+    return {};
+}
+
 } // namespace coir::test

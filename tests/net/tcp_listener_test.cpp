@@ -60,6 +60,12 @@ TEST_F(listener, errors_name_the_endpoint) {
         }
         EXPECT_EQ(thrown_by([] { tcp_listener("192.0.2.1", 0); }), std::errc::address_not_available);
         EXPECT_THROW(tcp_listener("localhost", 0), std::system_error);
+        const net::udp_socket other{endpoint{"127.0.0.1", 0}};
+        EXPECT_EQ(message_of([&] { tcp_listener{io::descriptor{::dup(other.native_handle())}}; }),
+                  "net::tcp_listener on " + other.local_endpoint().to_string() +
+                      ": not a listening socket of this kind: Invalid argument");
+        EXPECT_EQ(message_of([] { (void)tcp_listener{}.local_endpoint(); }),
+                  "net: local endpoint on descriptor -1: Bad file descriptor");
     });
     EXPECT_THROW(tcp_listener("127.0.0.1", 0), std::logic_error);
 }

@@ -124,6 +124,31 @@ TEST_F(tcp_options_of, values_that_make_no_sense_are_refused) {
     });
 }
 
+TEST_F(tcp_options_of, errors_name_the_peer) {
+    coir::run([] {
+        connection made = connect();
+        tcp_stream& stream = made.near;
+        const std::string peer = " with " + stream.remote_endpoint().to_string();
+        EXPECT_EQ(message_of([&] { stream.set_linger(-1s); }),
+                  "net::tcp_stream::set_linger" + peer + ": Invalid argument");
+        EXPECT_EQ(message_of([&] { stream.set_user_timeout(-1ms); }),
+                  "net::tcp_stream::set_user_timeout" + peer + ": Invalid argument");
+        // Also of a connection that has ended.
+        made.far.set_linger(0s);
+        made.far.close();
+        std::array<std::byte, 1> byte{};
+        EXPECT_EQ(thrown_by([&] { stream.read_some(byte, 5s); }), std::errc::connection_reset);
+        EXPECT_EQ(message_of([&] { stream.shutdown_write(); }),
+                  "net::tcp_stream::shutdown_write" + peer + ": Transport endpoint is not connected");
+        EXPECT_EQ(message_of([&] { stream.shutdown_read(); }),
+                  "net::tcp_stream::shutdown_read" + peer + ": Transport endpoint is not connected");
+        EXPECT_EQ(message_of([&] { (void)stream.remote_endpoint(); }),
+                  "net: remote endpoint" + peer + ": Transport endpoint is not connected");
+        EXPECT_EQ(message_of([] { (void)tcp_stream{}.linger(); }),
+                  "net::tcp_stream::linger on descriptor -1: Bad file descriptor");
+    });
+}
+
 TEST_F(tcp_options_of, the_local_end) {
     coir::run([] {
         tcp_listener listener{"127.0.0.1", 0};

@@ -359,6 +359,14 @@ TEST_F(udp, errors_name_the_endpoint_and_misuse_is_told) {
         std::error_code error;
         EXPECT_FALSE((udp_socket{first.local_endpoint(), {}, error}));
         EXPECT_EQ(error, std::errc::address_in_use);
+        udp_socket changed = on_loopback();
+        const std::string own = " on " + changed.local_endpoint().to_string();
+        EXPECT_EQ(message_of([&] { changed.set_hops(1'000); }),
+                  "net::udp_socket::set_hops" + own + ": Invalid argument");
+        EXPECT_EQ(message_of([&] { changed.set_multicast_interface("no-such"); }),
+                  "send multicast through 'no-such'" + own + ": No such device");
+        EXPECT_EQ(message_of([&] { (void)changed.remote_endpoint(); }),
+                  "net: remote endpoint" + own + ": Transport endpoint is not connected");
         udp_socket none;
         EXPECT_FALSE(none);
         EXPECT_EQ(thrown_by([&] { none.send_to({}, first.local_endpoint()); }), std::errc::bad_file_descriptor);
