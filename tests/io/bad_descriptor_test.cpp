@@ -3,13 +3,18 @@
 
 #include <coir/coir.hpp>
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <climits>
+#include <cstdint>
 #include <optional>
 #include <random>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace coir::test {
@@ -286,6 +291,87 @@ TEST_F(bad_descriptor, random_opening_closing_and_waiting) {
         EXPECT_GT(got, 100);
         EXPECT_GT(refused, 100);
     });
+}
+
+/// A pipe, and a fiber that waits for the mark that is written to it. Ended again and again, and begun with other numbers.
+class marked_pipe {
+public:
+    void begin(std::uint64_t mark, bool owned) {
+        mark_ = mark;
+        ends made = make_pipe();
+        write_ = std::move(made.write);
+        number_ = made.read.take();
+        if (owned)
+            owner_.emplace(number_);
+        reader_ = spawn([this] { read(); });
+        this_fiber::yield(); // it waits now: what begins with a number that is closed already may get anything
+    }
+    void send() {
+        EXPECT_EQ(::write(write_.get(), &mark_, sizeof mark_), std::ssize(std::array<char, sizeof mark_>{}));
+    }
+    /// True: the mark has come; false: the wait was ended by closing.
+    bool end() {
+        if (owner_)
+            owner_->close();
+        else
+            io::close(number_);
+        owner_.reset();
+        // As a rule this is the number's next file, before the fiber runs that may have been called already.
+        const ends next = make_pipe();
+        EXPECT_EQ(::write(next.write.get(), "not this", sizeof mark_), std::ssize(std::array<char, sizeof mark_>{}));
+        reader_.join();
+        return has_come_;
+    }
+
+private:
+    void read() {
+        std::uint64_t found = 0;
+        std::error_code error;
+        has_come_ = io::read_all(number_, std::as_writable_bytes(std::span{&found, 1}), error) == sizeof found;
+        if (has_come_)
+            EXPECT_EQ(found, mark_);
+        else
+            EXPECT_EQ(error, std::errc::bad_file_descriptor);
+    }
+
+    std::uint64_t mark_ = 0;
+    raw write_;
+    int number_ = -1;
+    std::optional<io::descriptor> owner_;
+    fiber<void> reader_;
+    bool has_come_ = false;
+};
+
+// The numbers that one loop gives back the other gets, while fibers of both wait (hazard E2).
+TEST_F(bad_descriptor, numbers_wander_between_two_loops) {
+    constexpr unsigned rounds = 15'000;
+    std::atomic<unsigned> come{0};
+    const auto open_and_close = [&](unsigned seed) {
+        coir::run([&, seed] {
+            std::minstd_rand random{seed};
+            std::array<marked_pipe, 8> pipes;
+            for (std::size_t i = 0; i < pipes.size(); ++i)
+                pipes[i].begin(i, i % 2 == 0);
+            for (unsigned round = 0; round < rounds; ++round) {
+                marked_pipe& one = pipes[random() % pipes.size()];
+                if (random() % 2 == 0) {
+                    one.send();
+                    // The loop looks for events now and then: its fiber has read, or has been called and not run, or neither.
+                    for (unsigned turns = random() % 512; turns > 0; --turns)
+                        this_fiber::yield();
+                }
+                come += one.end() ? 1U : 0U;
+                one.begin(std::uint64_t{seed} << 32 | round, random() % 2 == 0);
+            }
+            for (marked_pipe& each : pipes)
+                each.end();
+        });
+    };
+    std::thread other{open_and_close, 1U};
+    open_and_close(2U);
+    other.join();
+    EXPECT_GT(come, rounds / 10);
+    EXPECT_LT(come, rounds);
 }
 
 } // namespace
