@@ -12,6 +12,7 @@
 #include <ctime>
 #include <optional>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <thread>
 #include <vector>
@@ -19,6 +20,7 @@
 namespace {
 
 // Counts the calls that libev and coir make: a function in the program comes before the C library's.
+std::atomic<int> epolls;
 std::atomic<int> registrations;
 std::atomic<int> polls;
 std::atomic<int> transfers;
@@ -26,6 +28,11 @@ std::atomic<int> transfers;
 } // namespace
 
 // NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
+extern "C" int epoll_create1(int flags) noexcept {
+    ++epolls;
+    return static_cast<int>(::syscall(SYS_epoll_create1, flags));
+}
+
 extern "C" int epoll_ctl(int epoll, int operation, int number, epoll_event* event) noexcept {
     ++registrations;
     return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, number, event));
@@ -58,7 +65,7 @@ class table : public descriptors {
 protected:
     void SetUp() override {
         descriptors::SetUp();
-        registrations = polls = transfers = 0;
+        epolls = registrations = polls = transfers = 0;
     }
 };
 
@@ -238,6 +245,53 @@ TEST_F(table, what_a_claimed_waiter_leaves_the_next_gets) {
     } while (std::next_permutation(order.begin(), order.end()));
 }
 
+// With a fourth: the number is closed, and means another file by the time the fiber runs. In each of the 24 orders it resumes
+// once, and has not read that one.
+TEST_F(table, four_wake_ups_in_every_order) {
+    std::string order = "clrt"; // cancelled, closed, ready, timed out
+    do {
+        for (const bool owned : {false, true})
+            coir::run([&] {
+                ends made = make_sockets();
+                const int number = made.read.take();
+                std::optional<io::descriptor> owner;
+                if (owned)
+                    owner.emplace(number);
+                loop& here = *loop::current();
+                detail::fiber_base* self = nullptr;
+                int ends_of_wait = 0;
+                std::error_code error;
+                auto reader = spawn([&] {
+                    self = &here.running();
+                    io::read_some(number, buffer, error, 1h);
+                    ++ends_of_wait;
+                });
+                this_fiber::sleep_for(100us);
+                detail::wait_record& record = *self->waiting;
+                ends next;
+                for (const char event : order) {
+                    if (event == 'c')
+                        reader.cancel();
+                    else if (event == 't')
+                        here.wake(record, wake_reason::timed_out);
+                    else if (event == 'l') {
+                        owner ? owner->close() : io::close(number);
+                        next = make_sockets();
+                        ASSERT_EQ(next.read.get(), number);
+                        ASSERT_EQ(::write(next.write.get(), "fresh", 5), 5);
+                    } else {
+                        ::send(made.write.get(), "x", 1, MSG_NOSIGNAL); // to nobody, when it is closed
+                        here.driver().run_once(detail::without_waiting);
+                    }
+                }
+                reader.join();
+                EXPECT_EQ(ends_of_wait, 1) << order;
+                EXPECT_EQ(error, std::errc::bad_file_descriptor) << order;
+                EXPECT_EQ(io::read_some(number, buffer, error, deadline::passed()), 5U) << order;
+            });
+    } while (std::next_permutation(order.begin(), order.end()));
+}
+
 // Called, but before the fiber runs the number is closed and means another file: it must not read that one (hazard E2).
 TEST_F(table, a_called_fiber_does_not_read_from_the_next_file_of_that_number) {
     for (const bool owned : {false, true})
@@ -339,6 +393,81 @@ TEST_F(table, closing_a_number_of_a_file_that_lives_on) {
             reader.join();
         }
         EXPECT_LE(registrations, static_cast<int>(4 * closed));
+    });
+}
+
+/// Allows this process so many descriptors, as long as it lives.
+class more_descriptors {
+public:
+    explicit more_descriptors(rlim_t wanted) {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        const rlimit allowed{std::max(before_.rlim_cur, std::min(before_.rlim_max, wanted)), before_.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &allowed);
+        suffices = allowed.rlim_cur >= wanted;
+    }
+    ~more_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+    more_descriptors(const more_descriptors&) = delete;
+    more_descriptors& operator=(const more_descriptors&) = delete;
+
+    bool suffices;
+
+private:
+    rlimit before_{};
+};
+
+// The same in the size in which a new epoll would cost milliseconds each time: of 2,000 connections 1,000 are closed, and a child
+// process holds them all.
+TEST_F(table, closing_a_thousand_of_two_thousand_that_a_child_holds) {
+    constexpr std::size_t count = 2'000;
+    constexpr std::size_t closed = 1'000;
+    const more_descriptors allowed{2 * count + 100};
+    if (!allowed.suffices)
+        GTEST_SKIP() << "not so many descriptors allowed";
+    coir::run([&] {
+        std::vector<io::descriptor> idle;
+        std::vector<raw> peers;
+        std::vector<fiber<void>> readers;
+        std::size_t got = 0;
+        std::size_t ended = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            ends made = make_sockets();
+            idle.emplace_back(made.read.take());
+            peers.push_back(std::move(made.write));
+            readers.push_back(spawn([&, number = idle.back().get()] {
+                std::array<std::byte, 1> byte{};
+                std::error_code error;
+                (io::read_some(number, byte, error) == 1 ? got : ended) += 1;
+            }));
+        }
+        while (registrations < static_cast<int>(count)) // all of them wait in epoll
+            this_fiber::sleep_for(1ms);
+        const pid_t child = fork_dependent();
+        if (child == 0)
+            for (;;)
+                ::pause();
+        epolls = registrations = 0;
+        for (std::size_t i = 0; i < closed; ++i) {
+            idle[i].close();
+            ASSERT_EQ(::write(peers[i].get(), "x", 1), 1); // it has arrived, for the child
+        }
+        std::vector<std::chrono::steady_clock::duration> passes(200);
+        for (auto& pass : passes) {
+            const auto start = std::chrono::steady_clock::now();
+            loop::current()->driver().run_once(detail::without_waiting);
+            pass = std::chrono::steady_clock::now() - start;
+        }
+        std::sort(passes.begin(), passes.end());
+        EXPECT_LT(passes[passes.size() * 99 / 100], 1ms);
+        EXPECT_EQ(epolls, 0);
+        EXPECT_LE(registrations, static_cast<int>(closed + 10));
+        for (std::size_t i = closed; i < count; ++i)
+            ASSERT_EQ(::write(peers[i].get(), "y", 1), 1);
+        for (auto& reader : readers)
+            reader.join();
+        EXPECT_EQ(got, count - closed);
+        EXPECT_EQ(ended, closed);
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
     });
 }
 
