@@ -182,6 +182,23 @@ TEST_F(driver, notify_from_other_threads_wakes_it_and_is_not_forgotten) {
     EXPECT_GE(made.now(), until);
 }
 
+// However often it is told, it wakes once (hazard E8): who has told it has left the work somewhere else before.
+TEST_F(driver, a_thousand_notifications_of_four_threads_wake_it_once) {
+    ev_driver made;
+    std::vector<std::thread> tellers;
+    for (int i = 0; i < 4; ++i)
+        tellers.emplace_back([&] {
+            for (int j = 0; j < 250; ++j)
+                made.notify();
+        });
+    for (auto& each : tellers)
+        each.join();
+    made.run_once(for_ever);
+    const loop_time until = made.now() + 2 * millisecond;
+    made.run_once(until);
+    EXPECT_GE(made.now(), until);
+}
+
 // A deadline that moves on, as that of a connection that is busy, costs no system call; see the header.
 TEST_F(driver, early_timers_are_left_alone) {
     ev_driver made;

@@ -36,7 +36,7 @@ namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
 using steady_clock = std::chrono::steady_clock;
 
-constexpr int tests = 16; // instances of the typed ones, too
+constexpr int tests = 17; // instances of the typed ones, too
 
 /// Calls `round` once, or again and again for this test's part of COIR_STRESS_SECONDS.
 template <class Round> void stress(Round round) {
@@ -290,6 +290,41 @@ TEST(across_threads, channels_lose_nothing_to_deadlines_and_close) {
             EXPECT_EQ(sent, received);
             EXPECT_GT(sent, 0);
         });
+}
+
+// Loops that end at random moments: what was sent has been received once and in order, or the sender was told (hazard E8).
+TEST(across_threads, what_four_threads_send_arrives_or_is_refused) {
+    stress([] {
+        struct message {
+            std::size_t thread;
+            std::size_t number;
+        };
+        constexpr std::size_t threads = 4;
+        constexpr std::size_t each_sends = 250'000;
+        for (std::size_t expected : {std::size_t{1}, std::size_t{1'000}, std::size_t{333'333}, threads * each_sends}) {
+            channel<message> messages{channel<message>::unbounded};
+            std::array<std::size_t, threads> sent{};
+            std::array<std::size_t, threads> received{};
+            std::vector<std::thread> senders;
+            for (std::size_t t = 0; t < threads; ++t)
+                senders.emplace_back([&messages, &count = sent[t], t] {
+                    std::error_code error;
+                    while (count < each_sends && messages.send({t, count}, error))
+                        ++count;
+                    EXPECT_TRUE(!error || error == std::errc::broken_pipe);
+                });
+            coir::run([&] {
+                for (std::size_t count = 1; const auto next = messages.receive(); ++count) {
+                    EXPECT_EQ(next->number, received[next->thread]++);
+                    if (count == expected)
+                        messages.close(); // and then what is left
+                }
+            });
+            for (auto& each : senders)
+                each.join();
+            EXPECT_EQ(received, sent);
+        }
+    });
 }
 
 TEST(across_threads, select_chooses_once) {
