@@ -5,9 +5,12 @@
 #include <coir/coir.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <numeric>
 #include <optional>
+#include <random>
+#include <thread>
 #include <vector>
 
 namespace coir::test {
@@ -259,6 +262,46 @@ TEST_P(waiters, another_process_steals) {
     ASSERT_EQ(::read(report.read.get(), &stolen, sizeof stolen), std::ssize(std::array<char, sizeof stolen>{}));
     EXPECT_EQ(ours + stolen, size);
     ::waitpid(thief, nullptr, 0);
+}
+
+// Deadlines as long as the data takes, in four loops at once: whichever comes first, no byte is lost, none comes twice (hazard
+// F7).
+TEST_P(waiters, deadlines_race_with_the_data) {
+    constexpr unsigned bytes = 10'000;
+    std::atomic<unsigned> expired{0};
+    const auto race = [&](unsigned seed) {
+        coir::run([&, seed] {
+            std::minstd_rand random{seed};
+            ends made = make_pipe();
+            const int in = made.read.get();
+            const auto owner = own(made.read);
+            auto writer = spawn([&, out = made.write.get()] {
+                for (unsigned i = 0; i < bytes; ++i) {
+                    if (i % 4 == 0)
+                        this_fiber::sleep_for(std::chrono::microseconds{random() % 40});
+                    const auto next = static_cast<std::byte>(i);
+                    EXPECT_EQ(::write(out, &next, 1), 1);
+                }
+            });
+            for (unsigned i = 0; i < bytes;) {
+                std::array<std::byte, 2> got{};
+                std::error_code error;
+                const std::size_t n = io::read_some(in, got, error, std::chrono::microseconds{random() % 40});
+                EXPECT_EQ(error, n == 0 ? make_error_code(std::errc::timed_out) : std::error_code{});
+                for (std::size_t j = 0; j < n; ++j)
+                    EXPECT_EQ(got[j], static_cast<std::byte>(i++));
+                expired += n == 0 ? 1U : 0U;
+            }
+            writer.join();
+        });
+    };
+    std::vector<std::thread> others;
+    for (unsigned seed = 1; seed < 4; ++seed)
+        others.emplace_back(race, seed);
+    race(4);
+    for (auto& each : others)
+        each.join();
+    EXPECT_GT(expired, 100U);
 }
 
 INSTANTIATE_TEST_SUITE_P(of, waiters, testing::Bool(),
