@@ -141,7 +141,7 @@ TEST_F(process_end, of_the_scope_kills_and_leaves_no_zombie) {
     run([] {
         int id = 0;
         {
-            const process stubborn{shell("trap '' TERM INT HUP; while :; do sleep 1000; done")};
+            const process stubborn{shell("trap '' TERM INT HUP; exec sleep 1000")};
             id = stubborn.id();
             EXPECT_TRUE(exists(id));
         }
