@@ -95,8 +95,8 @@ inline bool channel_core::put_quietly(void* element) noexcept {
 }
 
 inline bool channel_core::take_quietly(void* optional) noexcept {
-    if (full_ == 0 || !senders_.waiters.empty() ||
-        !operations_.is_quiet) // receivers do not wait, since something is there
+    // Receivers do not wait, since something is there.
+    if (full_ == 0 || !senders_.waiters.empty() || !operations_.is_quiet)
         return false;
     node& from = *full_front_;
     full_front_ = from.next;

@@ -69,8 +69,8 @@ public:
     [[nodiscard]] bool send_at_once(void* element) noexcept;
     [[nodiscard]] bool receive_at_once(void* optional) noexcept;
 
-    /// As try_send() and try_receive(), and otherwise waits with `record`, whose value is the element, or the optional; the switch is the last thing
-    /// it does. Then, if the wait was not plainly notified, end_wait() must be called.
+    /// As try_send() and try_receive(), or waits with `record`, whose value is the element, or the optional; the switch is
+    /// the last thing it does. Then, if the wait was not plainly notified, end_wait() must be called.
     void send_or_park(shared_wait& record, deadline until);
     void receive_or_park(shared_wait& record, deadline until);
     /// Who ended the wait; afterwards the record is in no list.
