@@ -162,6 +162,44 @@ TEST_F(table, data_that_nobody_reads_costs_nothing) {
     });
 }
 
+/// A fiber that waits for a descriptor.
+class parked_reader {
+public:
+    explicit parked_reader(int number) : fiber_(spawn([this, number] { read(number); })) {
+        this_fiber::sleep_for(100us);
+        record_ = self_->waiting;
+    }
+
+    void cancel() { fiber_.cancel(); }
+    /// As when its deadline passes.
+    void time_out() { loop::current()->wake(*record_, wake_reason::timed_out); }
+    void join() { fiber_.join(); }
+
+    int ends_of_wait = 0;
+    std::size_t got = 0;
+    std::error_code error;
+
+private:
+    void read(int number) {
+        self_ = &loop::current()->running();
+        got = io::read_some(number, buffer, error, 1h);
+        ++ends_of_wait;
+    }
+
+    detail::fiber_base* self_ = nullptr;
+    detail::wait_record* record_ = nullptr;
+    fiber<void> fiber_;
+};
+
+void look_for_events() {
+    loop::current()->driver().run_once(detail::without_waiting);
+}
+
+std::size_t read_what_is_there(int number) {
+    std::error_code error;
+    return io::read_some(number, buffer, error, deadline::passed());
+}
+
 // Ready, timed out and cancelled before the fiber runs, in every order (hazard F7). The first claims; data that came in time
 // is delivered unless it was cancelled, and else stays where it is.
 TEST_F(table, three_wake_ups_in_every_order) {
@@ -174,32 +212,23 @@ TEST_F(table, three_wake_ups_in_every_order) {
                 std::optional<io::descriptor> owner;
                 if (owned)
                     owner.emplace(made.read.take());
-                loop& here = *loop::current();
-                detail::fiber_base* self = nullptr;
-                int ends_of_wait = 0;
-                std::error_code error;
-                auto reader = spawn([&] {
-                    self = &here.running();
-                    io::read_some(number, buffer, error, 1h);
-                    ++ends_of_wait;
-                });
-                this_fiber::sleep_for(100us);
-                detail::wait_record& record = *self->waiting;
+                parked_reader reader{number};
                 for (const char event : order) {
                     if (event == 'c')
                         reader.cancel();
                     else if (event == 't')
-                        here.wake(record, wake_reason::timed_out);
+                        reader.time_out();
                     else {
                         ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
-                        here.driver().run_once(detail::without_waiting);
+                        look_for_events();
                     }
                 }
                 reader.join();
-                EXPECT_EQ(ends_of_wait, 1);
-                EXPECT_EQ(error, order[0] == 'c' ? make_error_code(std::errc::operation_canceled) : std::error_code{})
+                EXPECT_EQ(reader.ends_of_wait, 1);
+                EXPECT_EQ(reader.error,
+                          order[0] == 'c' ? make_error_code(std::errc::operation_canceled) : std::error_code{})
                     << order;
-                EXPECT_EQ(io::read_some(number, buffer, error, deadline::passed()), order[0] == 'c' ? 1U : 0U) << order;
+                EXPECT_EQ(read_what_is_there(number), order[0] == 'c' ? 1U : 0U) << order;
             });
     } while (std::next_permutation(order.begin(), order.end()));
 }
@@ -211,36 +240,22 @@ TEST_F(table, what_a_claimed_waiter_leaves_the_next_gets) {
         coir::run([&] {
             ends made = make_sockets();
             const int number = made.read.get();
-            loop& here = *loop::current();
-            detail::fiber_base* self = nullptr;
-            std::size_t got = 0;
-            auto first = spawn([&] {
-                self = &here.running();
-                std::error_code error;
-                got += io::read_some(number, buffer, error, 1h);
-            });
-            auto second = spawn([&] {
-                std::error_code error;
-                got += io::read_some(number, buffer, error, 1h);
-            });
-            this_fiber::sleep_for(100us);
-            detail::wait_record& record = *self->waiting;
+            parked_reader first{number};
+            parked_reader second{number};
             for (const char event : order) {
                 if (event == 'c')
                     first.cancel();
                 else if (event == 't')
-                    here.wake(record, wake_reason::timed_out);
+                    first.time_out();
                 else {
                     ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
-                    here.driver().run_once(detail::without_waiting);
+                    look_for_events();
                 }
             }
             first.join();
             ASSERT_EQ(::write(made.write.get(), "y", 1), 1);
             second.join();
-            std::error_code error;
-            got += io::read_some(number, buffer, error, deadline::passed());
-            EXPECT_EQ(got, 2U) << order;
+            EXPECT_EQ(first.got + second.got + read_what_is_there(number), 2U) << order;
         });
     } while (std::next_permutation(order.begin(), order.end()));
 }
@@ -257,23 +272,13 @@ TEST_F(table, four_wake_ups_in_every_order) {
                 std::optional<io::descriptor> owner;
                 if (owned)
                     owner.emplace(number);
-                loop& here = *loop::current();
-                detail::fiber_base* self = nullptr;
-                int ends_of_wait = 0;
-                std::error_code error;
-                auto reader = spawn([&] {
-                    self = &here.running();
-                    io::read_some(number, buffer, error, 1h);
-                    ++ends_of_wait;
-                });
-                this_fiber::sleep_for(100us);
-                detail::wait_record& record = *self->waiting;
+                parked_reader reader{number};
                 ends next;
                 for (const char event : order) {
                     if (event == 'c')
                         reader.cancel();
                     else if (event == 't')
-                        here.wake(record, wake_reason::timed_out);
+                        reader.time_out();
                     else if (event == 'l') {
                         owner ? owner->close() : io::close(number);
                         next = make_sockets();
@@ -281,13 +286,13 @@ TEST_F(table, four_wake_ups_in_every_order) {
                         ASSERT_EQ(::write(next.write.get(), "fresh", 5), 5);
                     } else {
                         ::send(made.write.get(), "x", 1, MSG_NOSIGNAL); // to nobody, when it is closed
-                        here.driver().run_once(detail::without_waiting);
+                        look_for_events();
                     }
                 }
                 reader.join();
-                EXPECT_EQ(ends_of_wait, 1) << order;
-                EXPECT_EQ(error, std::errc::bad_file_descriptor) << order;
-                EXPECT_EQ(io::read_some(number, buffer, error, deadline::passed()), 5U) << order;
+                EXPECT_EQ(reader.ends_of_wait, 1) << order;
+                EXPECT_EQ(reader.error, std::errc::bad_file_descriptor) << order;
+                EXPECT_EQ(read_what_is_there(number), 5U) << order;
             });
     } while (std::next_permutation(order.begin(), order.end()));
 }

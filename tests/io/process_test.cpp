@@ -244,12 +244,7 @@ TEST_F(process_test, begins_with_no_blocked_and_no_ignored_signals) {
 }
 
 std::string message_of(const std::vector<std::string>& arguments, const process_options& options = {}) {
-    try {
-        process{arguments, options};
-    } catch (const std::system_error& failure) {
-        return failure.what();
-    }
-    return {};
+    return coir::test::message_of([&] { process{arguments, options}; });
 }
 
 TEST_F(process_test, that_cannot_be_executed_is_an_error_that_names_it) {

@@ -58,23 +58,15 @@ TEST_F(reset, is_told_by_everything_that_reads_or_writes_naming_the_peer) {
             tcp_stream far = listener.accept(5s);
             const std::string peer = near.remote_endpoint().to_string();
             reset_by(far);
-            const auto text = [](auto call) -> std::string {
-                try {
-                    call();
-                    return "no error";
-                } catch (const std::system_error& failure) {
-                    return failure.what();
-                }
-            };
-            EXPECT_EQ(text([&] { io::buffered_reader{near}.read_line(5s); }),
+            EXPECT_EQ(message_of([&] { io::buffered_reader{near}.read_line(5s); }),
                       "io::buffered_reader::read_line with " + peer + ": Connection reset by peer");
-            EXPECT_EQ(text([&] {
+            EXPECT_EQ(message_of([&] {
                           io::buffered_writer out{near};
                           out.write_all(bytes_of("a"), 5s);
                           out.flush(5s);
                       }),
                       "io::buffered_writer::flush with " + peer + ": Connection reset by peer");
-            EXPECT_EQ(text([&] { io::copy(near, near, io::no_limit, 5s); }),
+            EXPECT_EQ(message_of([&] { io::copy(near, near, io::no_limit, 5s); }),
                       "io::copy from " + peer + " to " + peer + ": Connection reset by peer");
         }
     });
