@@ -187,23 +187,31 @@ bool descriptor_table::is_watchable(descriptor_slot& slot) noexcept {
     case S_IFREG:
     case S_IFDIR:
     case S_IFBLK:
-        refuse(slot, wake_reason::notified, 0); // always ready (hazard E6)
+        // Nearly all are always ready (hazard E6); not so message queues, and some files of /proc.
+        if (error_of_epoll(slot.number) != EPERM)
+            return true;
+        refuse(slot, wake_reason::notified, 0);
         return false;
-    case 0: {
+    case 0:
         // An anonymous inode: maybe an epoll, which cannot contain itself, nor a circle, nor too deep a nesting. On
         // those errors libev aborts, so they are provoked here.
-        epoll_event nothing{};
-        if (::epoll_ctl(epoll_descriptor(), EPOLL_CTL_ADD, slot.number, &nothing) == 0) {
-            ::epoll_ctl(epoll_descriptor(), EPOLL_CTL_DEL, slot.number, &nothing);
-        } else if (errno == EINVAL || errno == ELOOP) {
+        if (const int error = error_of_epoll(slot.number); error == EINVAL || error == ELOOP) {
             refuse(slot, wake_reason::closed, EINVAL);
             return false;
         }
         return true;
-    }
     default:
         return true;
     }
+}
+
+// What epoll says to a descriptor that is not there yet: an errno, or 0, and then it is not there afterwards either.
+int descriptor_table::error_of_epoll(int number) noexcept {
+    epoll_event nothing{};
+    if (::epoll_ctl(epoll_descriptor(), EPOLL_CTL_ADD, number, &nothing) == -1)
+        return errno;
+    ::epoll_ctl(epoll_descriptor(), EPOLL_CTL_DEL, number, &nothing);
+    return 0;
 }
 
 // Wakes all who wait for it and watches it no longer.

@@ -14,7 +14,8 @@
 /// its side, sees to it that the side's watcher is started, and parks. Everything rests on one invariant, and on
 /// epoll being level-triggered:
 ///
-///     a side with a waiter that nobody has woken  =>  its watcher is started, or is looked at before the next poll
+///     a side with a waiter that nobody has woken  =>  its watcher is started, or is looked at before the next poll,
+///                                                     or its first waiter has been called in vain too often, and has a timer
 ///
 /// As long as the descriptor is ready every poll reports it again, and every report wakes a waiter. So no wake-up can be
 /// lost: not by a woken fiber that is cancelled, or that leaves data behind; not by a hint that came too early.
@@ -82,6 +83,9 @@ public:
         start(slot, side);
     }
 
+    /// Events of `side` call nobody until the next watch(): its waiters have timers.
+    void unwatch(descriptor_slot& slot, descriptor_side& side) noexcept { stop(slot, side); }
+
     /// A waiter has left `side` without having been called.
     void left(descriptor_slot& slot, descriptor_side& side) noexcept {
         if (!side.has_waiters() && !(slot.is_owned() && &side == &slot.read))
@@ -110,6 +114,7 @@ private:
     void call(descriptor_side& side, loop& here) noexcept;
     bool settle_changes() noexcept;
     bool is_watchable(descriptor_slot& slot) noexcept;
+    int error_of_epoll(int number) noexcept;
     void refuse(descriptor_slot& slot, wake_reason reason, int error) noexcept;
     [[nodiscard]] int epoll_descriptor() noexcept;
 

@@ -5,13 +5,21 @@
 #include "io/operation.hpp"
 #include "sched/loop.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 
 namespace coir::detail {
 
 /// After this many system calls in a row that did not block, a call looks at its deadline: elsewhere only waiting does.
 inline constexpr unsigned calls_per_look_at_clock = 64;
+
+/// A fiber that was called so often in a row, and found nothing each time, is not called any more but looks by itself, every
+/// `rest_after_calls_in_vain`. epoll reports some things for as long as they last, whatever one waits for: a message in a
+/// socket's error queue (IP_RECVERR, ip(7)), which takes another call to read. Else the loop would never sleep again.
+inline constexpr unsigned calls_in_vain = 8;
+inline constexpr std::chrono::milliseconds rest_after_calls_in_vain{1};
 
 /// The core of every blocking call on a descriptor: the system call first, waiting when it would block, until `Work` has
 /// what it wants. May suspend.
@@ -45,9 +53,9 @@ template <class Work>
     const std::uint32_t generation = slot.generation;
 
     std::size_t bytes = 0;
-    int last_try = 0;      // errno to end with if the next attempt would block
-    bool waited = false;   // since the last success
-    bool returned = false; // was called, and found nothing
+    int last_try = 0;    // errno to end with if the next attempt would block
+    bool waited = false; // since the last success
+    unsigned called = 0; // so often since the last success
     bool try_first = !work.takes || !((work.way == direction::read && slot.drained) || slot.is_awaited(work.way));
     for (unsigned calls = 1;; ++calls) {
         if (try_first) [[likely]] {
@@ -73,7 +81,7 @@ template <class Work>
                 if (calls % calls_per_look_at_clock == 0 && until.has_passed())
                     return {bytes, ETIMEDOUT};
                 waited = false;
-                returned = false;
+                called = 0;
                 if (!no_more)
                     continue;
             } else {
@@ -99,17 +107,27 @@ template <class Work>
 
         wait_record record{work.way == direction::read ? wait_kind::readable : wait_kind::writable,
                            reinterpret_cast<const void*>(static_cast<std::intptr_t>(number))};
-        slot.enter(record, work.way, returned, here);
-        if (until > deadline::passed()) [[likely]]
+        slot.enter(record, work.way, called != 0, here);
+        const bool rests = called >= calls_in_vain;
+        if (rests) [[unlikely]]
+            table.unwatch(slot, side);
+        else if (until > deadline::passed()) [[likely]]
             table.watch(slot, side);
-        const wake_reason reason = here.wait(record, until);
+        const wake_reason reason =
+            here.wait(record, rests ? std::min(until, deadline{rest_after_calls_in_vain}) : until);
 
         if (slot.generation != generation) [[unlikely]]
             return {bytes, EBADF};
+        if (rests && side.has_waiters()) [[unlikely]]
+            table.watch(slot, side); // those behind this fiber
         if (reason == wake_reason::notified) [[likely]] {
             --side.called;
             waited = true;
-            returned = true;
+            ++called;
+            continue;
+        }
+        if (rests && reason == wake_reason::timed_out && !until.has_passed()) {
+            waited = true;
             continue;
         }
         if (reason == wake_reason::closed)

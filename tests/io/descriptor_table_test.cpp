@@ -8,13 +8,19 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <ctime>
+#include <fcntl.h>
+#include <mqueue.h>
 #include <optional>
+#include <string>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -490,6 +496,31 @@ TEST_F(table, nothing_wakes_the_loop_after_the_last_timer) {
         EXPECT_LE(polls, 3);
         other.join();
     });
+}
+
+// A message queue is a regular file to fstat(), and yet epoll knows when it is ready.
+TEST_F(table, a_message_queue_is_waited_for) {
+    const std::string name = "/coir-test-" + std::to_string(::getpid());
+    mq_attr size{};
+    size.mq_maxmsg = 2;
+    size.mq_msgsize = 8;
+    const mqd_t queue = ::mq_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600, &size);
+    if (queue == -1)
+        GTEST_SKIP() << "no message queues here: " << std::generic_category().message(errno);
+    ::mq_unlink(name.c_str());
+    coir::run([queue] {
+        std::error_code error;
+        polls = 0;
+        io::wait_readable(queue, error, 100ms);
+        EXPECT_EQ(error, std::errc::timed_out);
+        EXPECT_LE(polls, 5);
+        auto sender = spawn([queue] { EXPECT_EQ(::mq_send(queue, "x", 1, 0), 0); });
+        io::wait_readable(queue, 5s);
+        std::array<char, 8> text{};
+        EXPECT_EQ(::mq_receive(queue, text.data(), text.size(), nullptr), 1);
+        sender.join();
+    });
+    ::mq_close(queue);
 }
 
 // 300 events in one batch, and fibers that close each other's descriptors meanwhile (hazard E9).

@@ -132,8 +132,9 @@ TEST_F(process_test, has_the_streams_that_were_asked_for) {
         const coir::test::ends pipe = coir::test::make_pipe();
         process given{{"echo", "given"}, {.output = redirect::to(pipe.write.get())}};
         EXPECT_TRUE(given.wait(20s).success());
-        std::array<std::byte, 16> text{};
-        EXPECT_EQ(io::read_some(pipe.read.get(), text), 6U);
+        std::array<std::byte, 6> text{};
+        EXPECT_EQ(io::read_all(pipe.read.get(), text), text.size());
+        EXPECT_EQ(coir::test::text_of(text), "given\n");
     });
 }
 
