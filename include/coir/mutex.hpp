@@ -61,7 +61,7 @@ private:
     // In the caller's own frame: see loop::park().
     bool wait_for_lock(deadline until) {
         for (int losses = 0;; ++losses) {
-            detail::shared_wait record{detail::wait_kind::mutex, this};
+            detail::shared_wait record{detail::wait_kind::mutex, &holder_};
             lock_or_park(record, losses, until);
             if (record.plainly_notified() && record.value == this)
                 return true;
@@ -74,7 +74,7 @@ private:
     [[gnu::visibility("hidden")]] bool lock_or_enter(detail::shared_wait& record, int losses);
     attempt end_wait(detail::shared_wait& record);
 
-    // Who holds it, see lib/sync/holder.hpp, and in the lowest bit whether others wait. 0: nobody; 1: nobody, but some wait.
+    // Who holds it, see lib/sched/holder_word.hpp, and in the lowest bit whether others wait. 0: nobody; 1: nobody, but some wait.
     std::atomic<std::uintptr_t> holder_{0};
     detail::waiter_queue queue_;
 };

@@ -63,9 +63,10 @@ COIR_EXPORT void run_loop(fiber_base& main, const loop_options& options);
 /// Throws std::logic_error inside another run() of the same thread, std::system_error when the loop cannot be made, or the
 /// timer of loop_options::stall_limit. When all fibers wait for each other, and for nothing that could come from outside (a
 /// descriptor, a deadline, another thread), each is named on stderr with what it waits for, all are cancelled, and
-/// std::system_error with std::errc::resource_deadlock_would_occur is thrown. The thread must not end meanwhile: pthread_exit()
-/// in a fiber, and pthread_cancel() of the thread, name the fiber on stderr and abort, as all others would be lost. exit()
-/// may be called.
+/// std::system_error with std::errc::resource_deadlock_would_occur is thrown. Fibers that wait for each other's mutexes or ends
+/// while others run are named as well, after a second or so, and go on waiting.
+/// The thread must not end meanwhile: pthread_exit() in a fiber, and pthread_cancel() of the thread, name the fiber on stderr
+/// and abort, as all others would be lost. exit() may be called.
 ///
 ///     int main() {
 ///         return coir::run([] {

@@ -19,6 +19,8 @@ const char* activity(wait_kind kind) noexcept {
         return "waits to write to descriptor ";
     case wait_kind::mutex:
         return "waits for the mutex ";
+    case wait_kind::shared_mutex:
+        return "waits for the shared mutex ";
     case wait_kind::condition_variable:
         return "waits for the condition variable ";
     case wait_kind::semaphore:

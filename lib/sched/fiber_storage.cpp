@@ -98,37 +98,31 @@ void destroy_locals(fiber_base& running) noexcept {
 }
 
 const void* find_context_value(storage_key key) noexcept {
-    const fiber_storage* storage = find_storage();
-    if (storage && storage->context)
-        for (const fiber_storage::binding& each : *storage->context)
+    if (const fiber_storage* storage = find_storage())
+        for (const fiber_storage::binding& each : storage->context)
             if (each.key == key)
                 return each.value.get();
     return nullptr;
 }
 
 std::shared_ptr<const void> exchange_context_value(storage_key key, std::shared_ptr<const void> value) {
-    fiber_storage& storage = obtain_storage();
-    std::vector<fiber_storage::binding> changed;
-    if (storage.context)
-        changed = *storage.context;
-    std::shared_ptr<const void> before;
+    std::vector<fiber_storage::binding>& context = obtain_storage().context;
     const auto found =
-        std::find_if(changed.begin(), changed.end(), [key](const auto& each) { return each.key == key; });
-    if (found != changed.end()) {
-        before = std::exchange(found->value, std::move(value));
-        if (!found->value)
-            changed.erase(found);
-    } else if (value) {
-        changed.push_back({key, std::move(value)});
+        std::find_if(context.begin(), context.end(), [key](const auto& each) { return each.key == key; });
+    if (found == context.end()) {
+        if (value)
+            context.push_back({key, std::move(value)});
+        return nullptr;
     }
-    storage.context =
-        changed.empty() ? nullptr : std::make_shared<const std::vector<fiber_storage::binding>>(std::move(changed));
+    std::shared_ptr<const void> before = std::exchange(found->value, std::move(value));
+    if (!found->value)
+        context.erase(found);
     return before;
 }
 
 void inherit_context(fiber_base& fiber) {
     const fiber_storage* storage = find_storage();
-    if (storage && storage->context)
+    if (storage && !storage->context.empty())
         storage_of(fiber).context = storage->context;
 }
 

@@ -22,9 +22,8 @@ struct fiber_storage {
         std::shared_ptr<const void> value;
     };
 
-    std::vector<local> locals; // in the order in which they were made
-    // Never changed, only replaced: so it is inherited by copying the pointer. Null: none.
-    std::shared_ptr<const std::vector<binding>> context;
+    std::vector<local> locals;    // in the order in which they were made
+    std::vector<binding> context; // a value for each key
     exception_group failures;
 };
 

@@ -10,10 +10,12 @@
 #include "sched/stack_statistics.hpp"
 #include "sched/stacks_at_exit.hpp"
 #include "sched/stall_watch.hpp"
+#include "sched/wait_graph.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -39,6 +41,11 @@ constexpr std::size_t spare_chunks = 1;
 
 // Units of a slice that an exception costs, more or less.
 constexpr int switches_per_refusal = 64;
+
+// Cycles of fibers that wait for each other are searched when no fiber is ready, so often at most, and so much less often as there
+// are more fibers to look at.
+constexpr loop_time search_interval = 1'000'000'000;
+constexpr loop_time search_interval_per_fiber = 10'000;
 
 // Ids are handed out to loops in blocks, so that spawning does not contend between threads.
 constexpr std::uint64_t ids_per_block = 1024;
@@ -149,6 +156,7 @@ void loop::switch_to_any(fiber_base& self) {
 void loop::park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
     fiber_base& self = *running_;
     fiber.joiners.push_back(record);
+    waits_for_fiber_ = true;
     if (!enter_wait(record, until)) [[unlikely]]
         return;
     // Its place remains, a vacancy, and it may soon need another one.
@@ -197,6 +205,8 @@ void loop::park_shared(shared_wait& record, deadline until) noexcept {
             return;
     }
     self.waiting = &record;
+    if (record.kind == wait_kind::mutex)
+        waits_for_fiber_ = true;
     return switch_to_next(self);
 }
 
@@ -390,6 +400,8 @@ void loop::sleep_until(loop_time until) {
         report_fibers("is in a deadlock: nothing can wake it");
         return cancel_all();
     }
+    if (waits_for_fiber_)
+        until = std::min(until, search_cycles(driver_.now()));
     const bool may_spin =
         spin_.is_likely_to_help() && (until == for_ever || until - driver_.now() > adaptive_spin::longest_time);
     if (may_spin && spin_.wait_for([this] { return !inbox_.empty(); })) {
@@ -428,9 +440,24 @@ bool loop::is_deadlocked() noexcept {
 }
 
 void loop::report_fibers(std::string_view heading) noexcept {
-    fibers_.for_each([heading](const fiber_base& fiber) {
-        report(describe(fiber) + ' ' + std::string{heading} + "; it " + describe_state(fiber));
+    const wait_graph graph{fibers_};
+    fibers_.for_each([heading, &graph](const fiber_base& fiber) {
+        report(describe(fiber) + ' ' + std::string{heading} + "; it " + graph.describe_state(fiber));
     });
+}
+
+// Fibers that wait for each other while others do not. Returns when it wants to be called again.
+loop_time loop::search_cycles(loop_time now) noexcept {
+    if (now < next_search_)
+        return next_search_;
+    next_search_ = now + search_interval + search_interval_per_fiber * static_cast<loop_time>(fiber_count_);
+    waits_for_fiber_ = false;
+    try {
+        wait_graph{fibers_}.report_cycles();
+    } catch (const std::bad_alloc&) {
+        waits_for_fiber_ = true; // next time
+    }
+    return for_ever;
 }
 
 bool loop::has_memory_to_spare() const noexcept {

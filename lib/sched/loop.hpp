@@ -228,6 +228,7 @@ private:
     void cancel_all() noexcept;
     [[nodiscard]] bool is_deadlocked() noexcept;
     void report_fibers(std::string_view heading) noexcept;
+    loop_time search_cycles(loop_time now) noexcept;
     [[gnu::cold]] static loop* continued_in_child() noexcept;
     void drop_others() noexcept;
 
@@ -268,6 +269,8 @@ private:
     std::chrono::nanoseconds shutdown_time_;
     loop_time shutdown_end_ = for_ever;
     bool shutting_down_ = false;
+    bool waits_for_fiber_ = false; // somebody has begun to wait for another fiber since the last search for cycles
+    loop_time next_search_ = 0;
     bool deadlocked_ = false; // all fibers waited for each other, and were cancelled for that
     bool abandoned_ = false;  // the shutdown deadline has passed
 

@@ -1,19 +1,14 @@
 #pragma once
 
+#include "sched/holder_word.hpp"
 #include "sched/loop.hpp"
 #include "sched/thread_parker.hpp"
 
 #include <coir/detail/wait_record.hpp>
 
-#include <cstdint>
 #include <string>
 
 namespace coir::detail {
-
-/// Who holds a lock: address of a fiber_base, or of a thread_parker marked by bit 1. Bit 0 is free for the user of the type.
-using holder = std::uintptr_t;
-
-inline constexpr holder is_thread = 2;
 
 /// The running fiber, or else the calling thread.
 [[nodiscard]] inline holder current_holder() noexcept {

@@ -43,7 +43,7 @@ void admit(shared_mutex_state& state, claimed_waiters& admitted) {
 
 // Waits at the end of the queue, whose lock is `held`; false when `until` has passed.
 bool wait_for_admission(shared_mutex_state& state, guard& held, void* marker, deadline until, const char* operation) {
-    detail::shared_wait record{detail::wait_kind::mutex, &state};
+    detail::shared_wait record{detail::wait_kind::shared_mutex, &state};
     record.begin();
     record.value = marker;
     state.waiters.push_back(record);

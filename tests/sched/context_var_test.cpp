@@ -8,9 +8,32 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
+#include <vector>
+
+namespace {
+
+thread_local bool out_of_memory = false;
+
+} // namespace
+
+// The library's as well: a function in the program comes before the C++ library's.
+void* operator new(std::size_t size) {
+    void* const block = out_of_memory ? nullptr : std::malloc(size);
+    if (!block)
+        throw std::bad_alloc{};
+    return block;
+}
+void operator delete(void* block) noexcept {
+    std::free(block);
+}
+void operator delete(void* block, std::size_t /*size*/) noexcept {
+    std::free(block);
+}
 
 namespace {
 
@@ -109,6 +132,31 @@ TEST_F(a_context_var, keeps_the_value_as_long_as_a_fiber_sees_it) {
         EXPECT_EQ(*shared, nullptr);
         EXPECT_EQ(child.join(), 4);
         EXPECT_TRUE(observer.expired());
+    });
+}
+
+// It is the end of a local variable, and cannot fail.
+TEST_F(a_context_var, is_unbound_without_memory) {
+    const context_var<int> first;
+    const context_var<int> second;
+    run_on(driver, [&] {
+        std::vector<fiber<void>> heirs;
+        {
+            const auto of_first = first.bind(1);
+            {
+                const auto inner = first.bind(2);
+                second.set(3);
+                heirs.push_back(spawn([&] { EXPECT_EQ(*first, 2); }));
+                out_of_memory = true;
+                EXPECT_THROW((void)second.bind(4), std::bad_alloc);
+            }
+            EXPECT_EQ(*first, 1);
+        }
+        EXPECT_EQ(*first, 0);
+        EXPECT_EQ(*second, 3);
+        out_of_memory = false;
+        for (auto& each : heirs)
+            each.join();
     });
 }
 

@@ -1,4 +1,4 @@
-// All fibers wait for each other: that is reported, and ends the loop (hazard G7).
+// Fibers wait for each other: that is reported, and, when it is all of them, ends the loop (hazard G7).
 
 #include "base/diagnostic.hpp"
 #include "base/single_threaded.hpp"
@@ -83,6 +83,8 @@ TEST_F(deadlock, of_two_fibers_that_hold_what_the_other_wants) {
     EXPECT_TRUE(end.says(std::string{"\"first"} + verdict + "waits for the mutex 0x")) << end.errors;
     EXPECT_TRUE(end.says(std::string{"\"second"} + verdict + "waits for the mutex 0x")) << end.errors;
     EXPECT_TRUE(end.says(std::string{"\"main"} + verdict + "joins fiber ")) << end.errors;
+    EXPECT_TRUE(end.says("\"first\" holds\n")) << end.errors;
+    EXPECT_TRUE(end.says("\"second\" holds\n")) << end.errors;
 }
 
 TEST_F(deadlock, of_fibers_that_join_each_other) {
@@ -124,6 +126,93 @@ TEST_F(deadlock, ends_shields_which_wait_for_what_will_never_come) {
         shielded.join();
     });
     EXPECT_TRUE(end.exited_well()) << end.errors;
+}
+
+/// What is said while `work` runs beside a fiber that never rests.
+child_end beside_a_ticker(const std::function<void()>& work) {
+    return in_child([&work] {
+        fake_driver driver;
+        run_on(driver, [&work] {
+            fiber<void> ticker = spawn([] {
+                for (;;)
+                    this_fiber::sleep_for(10ms);
+            });
+            work();
+            ticker.cancel();
+        });
+        return !testing::Test::HasFailure();
+    });
+}
+
+std::size_t times(const child_end& end, const std::string& text) {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = end.errors.find(text, at)) != std::string::npos; ++at)
+        ++count;
+    return count;
+}
+
+constexpr const char* cycle = "\" is in a deadlock: only cancellation can end that; it ";
+
+TEST_F(deadlock, of_some_is_told_while_others_run) {
+    const auto end = beside_a_ticker([] {
+        coir::mutex a;
+        coir::mutex b;
+        fiber<void> first = spawn({.name = "first"}, lock_both, std::ref(a), std::ref(b));
+        fiber<void> second = spawn({.name = "second"}, lock_both, std::ref(b), std::ref(a));
+        fiber<void> third = spawn({.name = "third"}, [&] { const std::lock_guard behind{a}; });
+        this_fiber::sleep_for(1min);
+        fiber<void> stranger = spawn([&] { const std::lock_guard behind{a}; }); // a reason to look again
+        this_fiber::sleep_for(1min);
+        first.cancel();
+        second.join();
+        third.join();
+        stranger.join();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_EQ(times(end, std::string{"\"first"} + cycle + "waits for the mutex 0x"), 1U) << end.errors;
+    EXPECT_EQ(times(end, std::string{"\"second"} + cycle + "waits for the mutex 0x"), 1U) << end.errors;
+    EXPECT_EQ(times(end, "\"first\" holds\n"), 1U) << end.errors;
+    EXPECT_EQ(times(end, cycle), 2U) << "those behind them are not in it: " << end.errors;
+}
+
+TEST_F(deadlock, of_a_fiber_that_joins_who_waits_for_its_mutex_is_told_while_others_run) {
+    const auto end = beside_a_ticker([] {
+        coir::mutex mutex;
+        fiber<void> holder = spawn({.name = "holder"}, [&] {
+            const std::lock_guard hold{mutex};
+            spawn({.name = "joined"}, [&] { const std::lock_guard never{mutex}; }).join();
+        });
+        this_fiber::sleep_for(2s);
+        holder.cancel();
+        holder.wait();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_EQ(times(end, std::string{"\"holder"} + cycle + "joins fiber "), 1U) << end.errors;
+    EXPECT_EQ(times(end, std::string{"\"joined"} + cycle + "waits for the mutex 0x"), 1U) << end.errors;
+}
+
+TEST_F(deadlock, that_a_deadline_ends_is_not_told) {
+    const auto end = beside_a_ticker([] {
+        for (const bool own_deadline : {true, false}) {
+            coir::mutex a;
+            coir::mutex b;
+            fiber<void> first = spawn({.name = "first"}, [&] {
+                const std::lock_guard hold{a};
+                this_fiber::sleep_for(1s);
+                if (own_deadline) {
+                    EXPECT_FALSE(b.try_lock_for(1min));
+                } else {
+                    coir::cancel_scope scope{1min};
+                    EXPECT_FALSE(scope.run([&] { const std::lock_guard never{b}; }));
+                }
+            });
+            fiber<void> second = spawn({.name = "second"}, lock_both, std::ref(b), std::ref(a));
+            first.join();
+            second.join();
+        }
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_EQ(end.errors, "");
 }
 
 TEST_F(deadlock, with_oneself_is_an_error_at_once) {

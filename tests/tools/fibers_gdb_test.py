@@ -24,7 +24,7 @@ failures = []
 
 # What blocks_in<n>() waits for, by n % 8.
 states = [
-    r"waits for the mutex 0x[0-9a-f]+", r"waits for the event 0x[0-9a-f]+", r"waits for the semaphore 0x[0-9a-f]+",
+    r"waits for the mutex 0x[0-9a-f]+ of fiber \d+( \"[^\"]*\")?", r"waits for the event 0x[0-9a-f]+", r"waits for the semaphore 0x[0-9a-f]+",
     r"receives from the channel 0x[0-9a-f]+", r"sleeps", r"waits to read from descriptor \d+", r'joins fiber \d+ "last"',
     r"waits for the event 0x[0-9a-f]+",
 ]

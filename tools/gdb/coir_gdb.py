@@ -50,7 +50,8 @@ waits = {
     "join": ("joins", "fiber"),
     "readable": ("waits to read from descriptor", "number"),
     "writable": ("waits to write to descriptor", "number"),
-    "mutex": ("waits for the mutex", "address"),
+    "mutex": ("waits for the mutex", "mutex"),
+    "shared_mutex": ("waits for the shared mutex", "address"),
     "condition_variable": ("waits for the condition variable", "address"),
     "semaphore": ("waits for the semaphore", "address"),
     "event": ("waits for the event", "address"),
@@ -186,11 +187,24 @@ def wait_text(record):
     which = record["object"]
     if form == "address":
         return f"{words} {int(which):#x}"
+    if form == "mutex":
+        return f"{words} {int(which):#x}{holder_text(which)}"
     if form == "number":
         return f"{words} {int(which)}"
     if form == "fiber":
         return f"{words} {Fiber(at('coir::detail::fiber_base', which))}"
     return words
+
+
+def holder_text(word):
+    """Of the word of a mutex that says who holds it: lib/sched/holder_word.hpp."""
+    try:
+        holder = int(at("unsigned long", word))
+        if holder & 2:
+            return " of a thread"
+        return f" of {Fiber(at('coir::detail::fiber_base', holder & ~3))}" if holder & ~3 else ""
+    except gdb.error:  # not in this core file, or the fiber has gone
+        return ""
 
 
 class Process:

@@ -65,6 +65,7 @@ struct COIR_EXPORT fiber_base : waiter, execution, list_node {
     bool cancel_thrown : 1 = false;         ///< by a blocking call, for a cancellation that still holds
     bool cancel_told : 1 = false;           ///< by an error code, after `cancel_thrown`
     bool swallow_reported : 1 = false;      ///< that it does not pass coir::cancelled on
+    bool cycle_reported : 1 = false;        ///< that it is one of several that wait for each other
 };
 
 /// How a fiber is made: the library's side of fiber_options.

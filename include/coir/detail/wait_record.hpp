@@ -16,7 +16,8 @@ enum class wait_kind : std::uint8_t {
     join,
     readable,
     writable,
-    mutex,
+    mutex, ///< `object` is the word that says who holds it: see lib/sched/holder_word.hpp
+    shared_mutex,
     condition_variable,
     semaphore,
     event,

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <coir/detail/fiber_base.hpp>
+#include <coir/detail/intrusive_list.hpp>
+
+#include <string>
+#include <vector>
+
+namespace coir::detail {
+
+/// Which fiber of a loop waits for which: the wait-for graph of deadlock detection. An edge leads from a fiber that locks a
+/// mutex to the one that holds it, and from one that joins to the one that is joined. A picture of one moment, made by the
+/// loop's thread while no fiber runs.
+class wait_graph {
+public:
+    /// Throws std::bad_alloc, as do the others.
+    explicit wait_graph(intrusive_list<fiber_base>& fibers);
+
+    /// What it does, as describe_state(), and the name of the holder if that is a fiber of this loop.
+    [[nodiscard]] std::string describe_state(const fiber_base& fiber) const;
+
+    /// Says on stderr who waits for each other in a cycle, without a deadline, and so for ever unless cancelled; of each fiber
+    /// once.
+    void report_cycles();
+
+private:
+    enum class visit : unsigned char { not_yet, on_this_way, done };
+    struct node {
+        fiber_base* fiber;
+        node* blocker;
+        visit visited;
+    };
+
+    [[nodiscard]] const node* find(const fiber_base* fiber) const noexcept;
+    void report_cycle(node& first);
+
+    std::vector<node> nodes_; // by address
+};
+
+} // namespace coir::detail
