@@ -4,10 +4,14 @@
 #include "http_date.hpp"
 #include "media_type.hpp"
 
+#include <coir/cancel_scope.hpp>
+#include <coir/offload.hpp>
+
 #include <cerrno>
 #include <fcntl.h>
 #include <span>
 #include <system_error>
+#include <utility>
 
 namespace http_server {
 namespace {
@@ -56,6 +60,19 @@ std::string read_file(const coir::io::file& file, std::size_t size) {
     return text;
 }
 
+/// Another thread waits for the disk, if that is needed.
+file_handle open(int root, const std::string& path) {
+    const auto opened_or_thrown = [](file_handle file) {
+        if (!file)
+            throw std::system_error{errno, std::generic_category()};
+        return file;
+    };
+    file_handle file = open_beneath_in_memory(root, path);
+    if (!file && errno == EAGAIN)
+        return coir::offload([=] { return opened_or_thrown(open_beneath(root, path)); });
+    return opened_or_thrown(std::move(file));
+}
+
 std::string last_modified(std::time_t time) {
     const auto date = format_http_date(time);
     return "Last-Modified: " + std::string{date.data(), date.size()} + "\r\n";
@@ -79,9 +96,9 @@ stored file_store::find(const target_path& path, std::time_t second) {
 }
 
 stored file_store::load(const target_path& path, std::time_t second) {
-    file_handle file = open_beneath(root_.get(), path.path);
+    file_handle file = open(root_.get(), path.path);
     struct stat found {};
-    if (!file || ::fstat(file.get(), &found) != 0)
+    if (::fstat(file.get(), &found) != 0)
         return error_answer(status_of_errno(errno));
     if (S_ISREG(found.st_mode) && !path.is_directory)
         return load_file(path.path, std::move(file), found, second);
@@ -100,7 +117,9 @@ stored file_store::load_directory(const std::string& path, int directory, std::t
     stored index = find({path.empty() ? "index.html" : path + "/index.html"}, second);
     if (index.status != HTTP_STATUS_NOT_FOUND)
         return index;
-    return {.what = {.text = make_content("text/html; charset=utf-8", directory_listing(directory, path))}};
+    const coir::shield lent; // the thread uses `directory` and `path`
+    std::string page = coir::offload([&] { return directory_listing(directory, path); });
+    return {.what = {.text = make_content("text/html; charset=utf-8", std::move(page))}};
 }
 
 stored file_store::load_file(const std::string& path, file_handle file, const struct stat& found, std::time_t second) {

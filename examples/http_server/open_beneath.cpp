@@ -1,6 +1,7 @@
 #include "open_beneath.hpp"
 
 #include <cerrno>
+#include <cstdint>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string_view>
@@ -12,17 +13,28 @@ namespace {
 // O_NONBLOCK: opening a FIFO would otherwise wait for its writer, and the whole loop with it.
 constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
-} // namespace
-
-file_handle open_beneath(int root, const std::string& path) noexcept {
+file_handle resolve(int root, const std::string& path, std::uint64_t how_else) noexcept {
     open_how how{};
     how.flags = flags;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | how_else;
+    return file_handle{
+        static_cast<int>(::syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof how))};
+}
+
+} // namespace
+
+file_handle open_beneath_in_memory(int root, const std::string& path) noexcept {
+    file_handle opened = resolve(root, path, RESOLVE_CACHED);
+    if (!opened && (errno == ENOSYS || errno == EPERM || errno == EINVAL || errno == EINTR))
+        errno = EAGAIN;
+    return opened;
+}
+
+file_handle open_beneath(int root, const std::string& path) noexcept {
     // EAGAIN: a rename or a mount happened anywhere in the system meanwhile, and the kernel could not be sure.
     for (int attempt = 0; attempt < 8; ++attempt) {
-        const long opened = ::syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof how);
-        if (opened >= 0)
-            return file_handle{static_cast<int>(opened)};
+        if (file_handle opened = resolve(root, path, 0))
+            return opened;
         // EPERM: sandboxes forbid system calls that they do not know. If it was about the file, opening it in the
         // other way says so again.
         if (errno == ENOSYS || errno == EPERM)

@@ -36,8 +36,13 @@ private:
 /// None, and errno, on failure; EXDEV or ELOOP when the path would have led out. A FIFO or a device does not block
 /// the call.
 ///
-/// The kernel checks while it resolves the path (openat2, Linux 5.6). Where it cannot: open_without_links().
+/// The kernel checks while it resolves the path (openat2, Linux 5.6). Where it cannot: open_without_links(). May wait for the
+/// disk.
 [[nodiscard]] file_handle open_beneath(int root, const std::string& path) noexcept;
+
+/// As open_beneath(), and never waits for the disk; EAGAIN when what it would have to look at is not in memory, or the kernel
+/// cannot tell (before Linux 5.12).
+[[nodiscard]] file_handle open_beneath_in_memory(int root, const std::string& path) noexcept;
 
 /// The portable fallback: goes down one name at a time and follows no symbolic link at all, not even a harmless
 /// one.

@@ -74,4 +74,18 @@ TEST_F(OpenBeneath, LinksThatStayInsideAreFollowed) {
     EXPECT_EQ(content(http_server::open_beneath(directory.get(), "in")), "file");
 }
 
+TEST_F(OpenBeneath, WhatIsInMemoryIsOpenedWithoutTheDisk) {
+    const int root = directory.get();
+    ASSERT_TRUE(http_server::open_beneath(root, "a/b/file")); // now it is
+    const file_handle opened = http_server::open_beneath_in_memory(root, "a/b/file");
+    if (!opened && errno == EAGAIN)
+        GTEST_SKIP() << "this kernel cannot tell, or forgets at once";
+    EXPECT_EQ(content(opened), "file");
+    for (const char* path : {"..", "../secret", "a/../../secret", "a/out", "absolute", "up/secret"}) {
+        errno = 0;
+        EXPECT_FALSE(http_server::open_beneath_in_memory(root, path)) << path;
+        EXPECT_TRUE(errno == EXDEV || errno == ELOOP || errno == EAGAIN) << path << ' ' << errno;
+    }
+}
+
 } // namespace
