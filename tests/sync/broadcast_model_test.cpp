@@ -24,16 +24,17 @@ using coir::detail::fake_driver;
 
 constexpr std::size_t places = 4; // for subscribers
 
+// Not within the model: in there clang 14 does not find it default constructible.
+struct subscriber {
+    slow_subscriber rule{};
+    std::deque<int> values;
+    std::uint64_t missed = 0;
+    std::deque<actor*> receivers;
+    bool has_turn = false; // the first of them, and waits for a value
+};
+
 class model {
 public:
-    struct subscriber {
-        slow_subscriber rule{};
-        std::deque<int> values;
-        std::uint64_t missed = 0;
-        std::deque<actor*> receivers;
-        bool has_turn = false; // the first of them, and waits for a value
-    };
-
     explicit model(std::size_t capacity) : capacity_(capacity) {}
 
     void subscribe(std::size_t place, slow_subscriber rule) { subscribers[place].emplace().rule = rule; }
