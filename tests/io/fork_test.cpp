@@ -411,8 +411,10 @@ TEST(fork, does_not_disturb_the_parent_in_thousands) {
         });
         auto ticker = spawn([&] {
             int ticks = 0;
-            for (; !done; ++ticks)
+            while (!done) {
                 this_fiber::sleep_for(100us);
+                ++ticks;
+            }
             return ticks;
         });
         int good = 0;
