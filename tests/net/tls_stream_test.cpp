@@ -115,9 +115,11 @@ TEST_F(tls, new_keys_meanwhile) {
                     expect_sequence(*side, total, 3);
                     --reading;
                 });
-            for (int i = 0; reading == 2; ++i) {
+            bool of_client = false;
+            while (reading == 2) {
+                of_client = !of_client;
                 updates +=
-                    SSL_key_update((i % 2 == 0 ? pair.client : pair.server).native_tls(), SSL_KEY_UPDATE_REQUESTED);
+                    SSL_key_update((of_client ? pair.client : pair.server).native_tls(), SSL_KEY_UPDATE_REQUESTED);
                 this_fiber::yield();
             }
         }

@@ -101,8 +101,10 @@ TEST_F(join_order, who_spawns_and_joins_for_ever_does_not_keep_the_thread_to_its
         int ticks = 0;
         bool stop = false;
         auto ticker = spawn([&] {
-            for (; !stop; ++ticks)
+            while (!stop) {
                 this_fiber::yield();
+                ++ticks;
+            }
         });
         auto sleeper = spawn([&] {
             this_fiber::sleep_for(5ms);

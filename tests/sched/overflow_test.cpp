@@ -49,7 +49,7 @@ void overflow() {
 }
 
 // UndefinedBehaviorSanitizer would explain it before it happens.
-[[gnu::no_sanitize("undefined")]] void follow_null() {
+__attribute__((no_sanitize("undefined"))) void follow_null() {
     volatile char* volatile nowhere = nullptr;
     sink = *nowhere;
 }
