@@ -53,8 +53,9 @@ public:
 
 private:
     bool exchange(std::uintptr_t expected, std::uintptr_t desired) noexcept;
-    bool replace(std::uintptr_t& expected, std::uintptr_t desired) noexcept;
-    void unlock_slowly(std::uintptr_t self);
+    [[gnu::visibility("hidden")]] bool replace(detail::spin_lock::hold how, std::uintptr_t& expected,
+                                               std::uintptr_t desired) noexcept;
+    [[gnu::visibility("hidden")]] void unlock_slowly(std::uintptr_t self, detail::spin_lock::hold how);
 
     enum class attempt : std::uint8_t { succeeded, lost, timed_out };
 

@@ -65,9 +65,11 @@ bool has_number() noexcept {
 constinit thread_local std::uint32_t thread_number = 0;
 constinit std::atomic<int> revocations_left{256};
 
-void spin_lock::lock_slowly() noexcept {
-    if (!take_bias() || !enter())
-        lock_unbiased();
+spin_lock::hold spin_lock::lock_slowly() noexcept {
+    if (take_bias() && enter())
+        return hold::biased;
+    lock_unbiased();
+    return hold::plain;
 }
 
 bool spin_lock::lock_or_unbias() noexcept {

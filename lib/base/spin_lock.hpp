@@ -26,14 +26,14 @@ inline bool spin_lock::enter() noexcept {
     return false;
 }
 
-inline void spin_lock::lock() noexcept {
-    if (!enter()) [[unlikely]]
-        lock_slowly();
+inline spin_lock::hold spin_lock::lock() noexcept {
+    if (enter()) [[likely]]
+        return hold::biased;
+    return lock_slowly();
 }
 
-inline void spin_lock::unlock() noexcept {
-    if (biased_to_.load(std::memory_order_relaxed) == thread_number && held_biased_.load(std::memory_order_relaxed))
-        [[likely]]
+inline void spin_lock::unlock(hold how) noexcept {
+    if (how == hold::biased) [[likely]]
         return unlock_biased();
     locked_.store(false, std::memory_order_release);
 }
@@ -49,5 +49,35 @@ inline bool spin_lock::lock_if_biased() noexcept {
 inline void spin_lock::unlock_biased() noexcept {
     held_biased_.store(false, std::memory_order_release);
 }
+
+/// Holds a lock to the end of its life, or to unlock(): what std::unique_lock is to a std::mutex.
+class guard {
+public:
+    explicit guard(spin_lock& lock) noexcept : lock_(lock), how_(lock.lock()) {}
+    /// Adopts a lock that is held.
+    guard(spin_lock& lock, spin_lock::hold how) noexcept : lock_(lock), how_(how) {}
+    ~guard() {
+        if (owns_lock_)
+            unlock();
+    }
+    guard(const guard&) = delete;
+    guard& operator=(const guard&) = delete;
+
+    void lock() noexcept {
+        how_ = lock_.lock();
+        owns_lock_ = true;
+    }
+    void unlock() noexcept {
+        owns_lock_ = false;
+        lock_.unlock(how_);
+    }
+
+    [[nodiscard]] spin_lock::hold how() const noexcept { return how_; }
+
+private:
+    spin_lock& lock_;
+    spin_lock::hold how_;
+    bool owns_lock_ = true;
+};
 
 } // namespace coir::detail

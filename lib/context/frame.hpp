@@ -23,7 +23,7 @@ extern "C" {
 
 /// The switch itself: asm/<arch>_<abi>.S, or switch_boost.cpp. Only the floating-point control words and the registers
 /// that a call preserves; everything else is switch_execution()'s.
-void coir_switch(void** suspended, void* resumed);
+void coir_switch(void** suspended, void* resumed) noexcept;
 
 /// The function every fresh stack begins in; it ends backtraces.
 void coir_entry();

@@ -21,7 +21,7 @@ void switch_execution(execution& from, execution& to) {
     return switch_stacks(*remembered_exceptions, from, to);
 }
 
-void switch_with_exceptions(execution& from, execution& to) {
+void switch_with_exceptions(execution& from, execution& to) noexcept {
     exception_globals kept;
     exchange_exceptions(thread_exceptions(), kept, from, to);
     coir_switch(&from.stack_pointer, to.stack_pointer);

@@ -66,7 +66,7 @@ void tune_switch() noexcept {}
 
 } // namespace coir::detail
 
-extern "C" void coir_switch(void** suspended, void* resumed) {
+extern "C" void coir_switch(void** suspended, void* resumed) noexcept {
     const coir::detail::floating_point_control words = coir::detail::current_control_words();
     settle_exceptions();
     store_suspended(fcontext::jump_fcontext(resumed, static_cast<void*>(suspended)));

@@ -144,7 +144,7 @@ execution& loop::next() noexcept {
     }
 }
 
-void loop::switch_to_any(fiber_base& self) {
+void loop::switch_to_any(fiber_base& self) noexcept {
     execution& to = next();
     // The next may be the same: it yields and is alone, or what it was about to wait for has happened in next(). A switch
     // to the execution that runs is not one: its handle is that of an earlier switch.
@@ -192,6 +192,17 @@ void loop::skip_vacancies() noexcept {
 }
 
 void loop::park_shared(shared_wait& record, deadline until) noexcept {
+    fiber_base& self = *running_;
+    if (record.delivered.load(std::memory_order_relaxed) || self.cancel_requested || !until.is_never()) [[unlikely]]
+        return park_shared_or_end(record, until);
+    self.waiting = &record;
+    if (record.kind == wait_kind::mutex)
+        waits_for_fiber_ = true;
+    return switch_to_next(self);
+}
+
+// Out of line, since it calls what returns before the switch: see switch_to_any().
+void loop::park_shared_or_end(shared_wait& record, deadline until) noexcept {
     fiber_base& self = *running_;
     if (record.delivered.load(std::memory_order_relaxed)) [[unlikely]]
         return;

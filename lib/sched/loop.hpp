@@ -116,6 +116,7 @@ public:
 
     /// park() and the first half of end_wait(), for a shared record.
     void park_shared(shared_wait& record, deadline until) noexcept;
+    [[gnu::noinline]] void park_shared_or_end(shared_wait& record, deadline until) noexcept;
     void end_shared(shared_wait& record) noexcept {
         if (record.timer_index != timer::no_timer)
             timers_.disarm(record);
@@ -149,7 +150,7 @@ public:
     void post(shared_wait& record) noexcept;
 
     /// Puts the running fiber at the end of the ready queue and runs the next. Does not look at cancellation.
-    void yield();
+    void yield() noexcept;
 
     /// A blocking call has succeeded without waiting. After many in a row the fiber yields here, so that one whose
     /// calls always succeed does not starve the others (hazard E11). May suspend.
@@ -209,8 +210,8 @@ private:
     [[nodiscard, gnu::always_inline]] bool enter_wait(wait_record& record, deadline until);
     [[nodiscard]] execution& next() noexcept;
     [[nodiscard, gnu::always_inline]] fiber_base& pop_ready() noexcept;
-    [[gnu::always_inline]] void switch_to_next(fiber_base& self);
-    void switch_to_any(fiber_base& self);
+    [[gnu::always_inline]] void switch_to_next(fiber_base& self) noexcept;
+    void switch_to_any(fiber_base& self) noexcept;
     static bool wake_shared(wait_record& record, wake_reason reason) noexcept;
     void take_posted() noexcept;
     bool start(fiber_base& fiber) noexcept;
@@ -302,7 +303,7 @@ inline fiber_base& loop::pop_ready() noexcept {
 
 // What is rare, a function that returns before the switch, is behind a jump to switch_to_any(): a call here would make
 // every caller save registers for it, which the switch then saves once more.
-inline void loop::switch_to_next(fiber_base& self) {
+inline void loop::switch_to_next(fiber_base& self) noexcept {
     self.saved_errno = errno_;
     if (ready_.empty() || slice_ <= 0 || !ready_.peek(0)->is_plain) [[unlikely]]
         return switch_to_any(self);
@@ -343,7 +344,7 @@ inline wake_reason loop::end_wait(wait_record& record) noexcept {
     return record.reason.load(std::memory_order_relaxed);
 }
 
-inline void loop::yield() {
+inline void loop::yield() noexcept {
     fiber_base& self = *running_;
     ready_.push(&self); // there is room: it was in the queue before
     return switch_to_next(self);

@@ -39,10 +39,10 @@ inline void shared_wait::begin() noexcept {
     return record.reason.compare_exchange_strong(unclaimed, why, std::memory_order_acq_rel, std::memory_order_relaxed);
 }
 
-/// As claim(), with `lock`, that of the record's object, which the caller holds. While it is biased to the calling thread, all
+/// As claim(), with the lock of the record's object, which the caller holds so. While it is biased to the calling thread, all
 /// who wait for the object do so on this thread; so a record of one object only has nobody to compete with.
-[[nodiscard]] inline bool claim(wait_record& record, wake_reason why, const spin_lock& lock) noexcept {
-    if (record.scope != wait_scope::shared || !lock.is_biased()) [[unlikely]]
+[[nodiscard]] inline bool claim(wait_record& record, wake_reason why, spin_lock::hold held) noexcept {
+    if (record.scope != wait_scope::shared || held != spin_lock::hold::biased) [[unlikely]]
         return claim(record, why);
     if (record.reason.load(std::memory_order_relaxed) != wake_reason::none) [[unlikely]]
         return false;

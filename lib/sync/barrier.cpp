@@ -22,7 +22,7 @@ void barrier_core::begin_next_phase() noexcept {
     const guard held{queue_.lock};
     ++phase_;
     missing_ = expected_;
-    claimed.claim_all(queue_);
+    claimed.claim_all(held.how(), queue_.waiters);
 }
 
 bool barrier_core::wait(std::uint64_t phase, deadline until) const {

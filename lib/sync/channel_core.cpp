@@ -142,38 +142,38 @@ void channel_core::send_or_park(shared_wait& record, deadline until) {
     }
 }
 
-// Here, and in receive(), the lock is not left to an object, which would be asked at each step whether it still has it.
+// Here, and in receive(), the lock is not left to a guard, so that the rare ways can go on with it by a jump.
 inline channel_status channel_core::send(void* element, shared_wait* record) {
     spin_lock& lock = senders_.lock;
-    lock.lock();
+    const spin_lock::hold held = lock.lock();
     if (closed_) [[unlikely]] {
-        lock.unlock();
+        lock.unlock(held);
         return channel_status::closed;
     }
-    if (wait_record* receiver = claim_first(lock, receivers_)) {
+    if (wait_record* receiver = claim_first(held, receivers_)) {
         if (!operations_.is_quiet)
-            return hand_over(*receiver, element);
+            return hand_over(held, *receiver, element);
         operations_.take(receiver->value, element);
-        lock.unlock();
+        lock.unlock(held);
         deliver(*receiver);
         return channel_status::done;
     }
     if (put_quietly(element)) {
-        lock.unlock();
+        lock.unlock(held);
         return channel_status::done;
     }
     if (has_room())
-        return send_buffered(element);
+        return send_buffered(held, element);
     if (record) {
         record->begin();
         senders_.waiters.push_back(*record);
     }
-    lock.unlock();
+    lock.unlock(held);
     return channel_status::would_block;
 }
 
-channel_status channel_core::hand_over(wait_record& receiver, void* element) {
-    senders_.lock.unlock();
+channel_status channel_core::hand_over(spin_lock::hold how, wait_record& receiver, void* element) {
+    senders_.lock.unlock(how);
     try {
         operations_.take(receiver.value, element);
     } catch (...) {
@@ -184,12 +184,12 @@ channel_status channel_core::hand_over(wait_record& receiver, void* element) {
     return channel_status::done;
 }
 
-channel_status channel_core::send_buffered(void* element) {
+channel_status channel_core::send_buffered(spin_lock::hold how, void* element) {
     node* into = unused_;
     if (into)
         unused_ = into->next;
     ++nodes_in_use_;
-    held lock{senders_.lock, std::adopt_lock};
+    held lock{senders_.lock, how};
     ++being_sent_;
     lock.unlock();
     try {
@@ -214,8 +214,8 @@ void channel_core::give_up(node* unused, held& lock) noexcept {
     --being_sent_;
     --nodes_in_use_;
     if (has_ended())
-        ended.claim_all(senders_.lock, receivers_, wake_reason::closed);
-    ended.claim_all(senders_); // there was no memory for a node; let them try, too
+        ended.claim_all(lock.how(), receivers_, wake_reason::closed);
+    ended.claim_all(lock.how(), senders_.waiters); // there was no memory for a node; let them try, too
     lock.unlock();
 }
 
@@ -223,7 +223,7 @@ void channel_core::give_up(node* unused, held& lock) noexcept {
 void channel_core::put_back(node& full, held& lock) noexcept {
     --being_sent_;
     push_front(full);
-    wait_record* receiver = claim_first(senders_.lock, receivers_);
+    wait_record* receiver = claim_first(lock.how(), receivers_);
     lock.unlock();
     if (receiver)
         deliver(*receiver); // tries again
@@ -240,7 +240,7 @@ void channel_core::settle(node& at, bool is_full, held& lock) noexcept {
 
 // Both: false if nobody waits for that, and the node is where it belongs.
 bool channel_core::empty_into_receiver(node& full, bool& is_full, claimed_waiters& served, held& lock) noexcept {
-    wait_record* const receiver = claim_first(senders_.lock, receivers_);
+    wait_record* const receiver = claim_first(lock.how(), receivers_);
     if (!receiver) {
         --being_sent_;
         push_back(full);
@@ -255,7 +255,7 @@ bool channel_core::empty_into_receiver(node& full, bool& is_full, claimed_waiter
         lock.lock();
         --being_sent_;
         push_front(full);
-        served.claim_next(senders_.lock, receivers_); // tries again
+        served.claim_next(lock.how(), receivers_); // tries again
         return false;
     }
     operations_.destroy(element_of(full));
@@ -267,8 +267,8 @@ bool channel_core::empty_into_receiver(node& full, bool& is_full, claimed_waiter
 bool channel_core::fill_from_sender(node& unused, bool& is_full, claimed_waiters& served, held& lock) noexcept {
     --being_sent_;
     if (has_ended())
-        served.claim_all(senders_.lock, receivers_, wake_reason::closed);
-    wait_record* const sender = claim_first(senders_.lock, senders_.waiters);
+        served.claim_all(lock.how(), receivers_, wake_reason::closed);
+    wait_record* const sender = claim_first(lock.how(), senders_.waiters);
     if (!sender) {
         unused.next = unused_;
         unused_ = &unused;
@@ -321,41 +321,41 @@ void channel_core::receive_or_park(shared_wait& record, deadline until) {
 
 inline channel_status channel_core::receive(void* optional, shared_wait* record) {
     spin_lock& lock = senders_.lock;
-    lock.lock();
+    const spin_lock::hold held = lock.lock();
     if (take_quietly(optional)) {
-        lock.unlock();
+        lock.unlock(held);
         return channel_status::done;
     }
     if (full_ > 0)
-        return receive_buffered(optional);
+        return receive_buffered(held, optional);
     if (capacity_ == 0) {
-        if (wait_record* sender = claim_first(lock, senders_.waiters)) {
+        if (wait_record* sender = claim_first(held, senders_.waiters)) {
             if (!operations_.is_quiet)
-                return receive_from(*sender, optional);
+                return receive_from(held, *sender, optional);
             operations_.take(optional, sender->value);
             sender->value = nullptr;
-            lock.unlock();
+            lock.unlock(held);
             deliver(*sender);
             return channel_status::done;
         }
     }
     if (has_ended()) [[unlikely]] {
-        lock.unlock();
+        lock.unlock(held);
         return channel_status::closed;
     }
     if (record) {
         record->begin();
         receivers_.push_back(*record);
     }
-    lock.unlock();
+    lock.unlock(held);
     return channel_status::would_block;
 }
 
-channel_status channel_core::receive_buffered(void* optional) {
+channel_status channel_core::receive_buffered(spin_lock::hold how, void* optional) {
     node& from = *full_front_;
     full_front_ = from.next;
     --full_;
-    held lock{senders_.lock, std::adopt_lock};
+    held lock{senders_.lock, how};
     ++being_sent_; // it may come back
     lock.unlock();
     try {
@@ -371,8 +371,8 @@ channel_status channel_core::receive_buffered(void* optional) {
     return channel_status::done;
 }
 
-channel_status channel_core::receive_from(wait_record& sender, void* optional) {
-    senders_.lock.unlock();
+channel_status channel_core::receive_from(spin_lock::hold how, wait_record& sender, void* optional) {
+    senders_.lock.unlock(how);
     try {
         operations_.take(optional, sender.value);
     } catch (...) {
@@ -417,9 +417,9 @@ void channel_core::close() noexcept {
     claimed_waiters claimed;
     const held lock{senders_.lock};
     closed_ = true;
-    claimed.claim_all(senders_.lock, senders_.waiters, wake_reason::closed);
+    claimed.claim_all(lock.how(), senders_.waiters, wake_reason::closed);
     if (has_ended())
-        claimed.claim_all(senders_.lock, receivers_, wake_reason::closed);
+        claimed.claim_all(lock.how(), receivers_, wake_reason::closed);
 }
 
 bool channel_core::is_closed() const noexcept {

@@ -20,7 +20,7 @@ using detail::condition_wait;
                                                               detail::guard& held) noexcept {
     while (!queue.waiters.empty()) {
         auto& record = static_cast<condition_wait&>(queue.waiters.pop_front());
-        if (claim(record, detail::wake_reason::notified, queue.lock))
+        if (claim(record, detail::wake_reason::notified, held.how()))
             return &record;
         if (record.where.exchange(condition_wait::place::left, std::memory_order_acq_rel) ==
             condition_wait::place::queued)

@@ -8,7 +8,7 @@ void gate::open() noexcept {
     claimed_waiters claimed;
     const guard held{queue_.lock};
     is_open_.store(true, std::memory_order_release);
-    claimed.claim_all(queue_);
+    claimed.claim_all(held.how(), queue_.waiters);
 }
 
 void gate::open_alone() noexcept {

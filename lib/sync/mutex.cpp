@@ -65,17 +65,25 @@ bool mutex::try_lock() noexcept {
 
 void mutex::unlock() {
     const holder self = detail::current_holder();
-    if (!exchange(self, 0)) [[unlikely]]
-        unlock_slowly(self);
+    if (!queue_.lock.lock_if_biased()) [[unlikely]] {
+        holder expected = self;
+        if (!holder_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed))
+            unlock_slowly(self, queue_.lock.lock());
+        return;
+    }
+    if (holder_.load(std::memory_order_relaxed) != self)
+        return unlock_slowly(self, detail::spin_lock::hold::biased);
+    holder_.store(0, std::memory_order_relaxed);
+    queue_.lock.unlock_biased();
 }
 
 bool mutex::is_held() const noexcept {
     return (holder_.load(std::memory_order_relaxed) & ~has_waiters) == detail::current_holder();
 }
 
-// With the queue's lock: as std::atomic::compare_exchange_weak().
-inline bool mutex::replace(holder& expected, holder desired) noexcept {
-    if (!queue_.lock.is_biased())
+// With the queue's lock, held so: as std::atomic::compare_exchange_weak().
+inline bool mutex::replace(detail::spin_lock::hold how, holder& expected, holder desired) noexcept {
+    if (how != detail::spin_lock::hold::biased) [[unlikely]]
         return holder_.compare_exchange_weak(expected, desired, std::memory_order_acquire, std::memory_order_relaxed);
     holder_.store(desired, std::memory_order_relaxed);
     return true;
@@ -97,12 +105,12 @@ inline bool mutex::lock_or_enter(detail::shared_wait& record, int losses) {
             detail::throw_deadlock(self, "locks a mutex that it holds already");
         }
         if (now == 0 || now == has_waiters) {
-            if (replace(now, self | now)) {
+            if (replace(held.how(), now, self | now)) {
                 record.value = this;
                 record.reason.store(detail::wake_reason::notified, std::memory_order_relaxed);
                 return true;
             }
-        } else if ((now & has_waiters) != 0 || replace(now, now | has_waiters)) {
+        } else if ((now & has_waiters) != 0 || replace(held.how(), now, now | has_waiters)) {
             break;
         }
     }
@@ -132,31 +140,35 @@ mutex::attempt mutex::end_wait(detail::shared_wait& record) {
     detail::throw_cancelled(*record.owner, "mutex::lock");
 }
 
-void mutex::unlock_slowly(holder self) {
+// With the queue's lock, held so.
+void mutex::unlock_slowly(holder self, detail::spin_lock::hold how) {
     for (;;) {
-        detail::guard held{queue_.lock};
-        if ((holder_.load(std::memory_order_relaxed) & ~has_waiters) != self) {
+        detail::guard held{queue_.lock, how};
+        if ((holder_.load(std::memory_order_relaxed) & ~has_waiters) != self) [[unlikely]] {
             held.unlock();
             detail::throw_misuse(self, "unlocks a mutex that it does not hold");
         }
-        detail::wait_record* next = detail::claim_first(queue_.lock, queue_.waiters);
+        detail::wait_record* const next = detail::claim_first(how, queue_.waiters);
         const holder others = queue_.waiters.empty() ? 0 : has_waiters;
-        if (!next) {
+        if (!next) [[unlikely]] {
             holder_.store(self, std::memory_order_relaxed);
             held.unlock();
             if (exchange(self, 0))
                 return;
-            continue; // somebody has come
+            how = queue_.lock.lock(); // somebody has come
+            continue;
         }
-        const bool hand_over = is_of_this_thread(*next) || next->value;
-        if (hand_over) {
+        if (is_of_this_thread(*next)) [[likely]] {
             next->value = this; // it has it
-            holder_.store(detail::holder_of(*next) | others, std::memory_order_release);
+            holder_.store(reinterpret_cast<holder>(next->owner) | others, std::memory_order_release);
             held.unlock();
-            return detail::deliver(*next);
+            return next->owner->owner->make_ready_shared(static_cast<detail::shared_wait&>(*next));
         }
+        const bool hand_over = next->value != nullptr;
+        if (hand_over)
+            next->value = this;
         // Not before `next` is claimed and cannot time out; and last, since the mutex may be gone after it.
-        holder_.store(others, std::memory_order_release);
+        holder_.store(hand_over ? detail::holder_of(*next) | others : others, std::memory_order_release);
         held.unlock();
         return detail::deliver(*next);
     }

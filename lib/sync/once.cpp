@@ -30,9 +30,9 @@ void once_flag::end(bool succeeded) noexcept {
     const detail::guard held{queue_.lock};
     if (succeeded) {
         is_done_.store(true, std::memory_order_release);
-        return claimed.claim_all(queue_);
+        return claimed.claim_all(held.how(), queue_.waiters);
     }
-    detail::wait_record* next = detail::claim_first(queue_.lock, queue_.waiters);
+    detail::wait_record* next = detail::claim_first(held.how(), queue_.waiters);
     caller_ = next ? detail::holder_of(*next) : 0;
     if (next)
         claimed.add(*next);

@@ -30,7 +30,7 @@ void semaphore_core::release(std::ptrdiff_t update, std::ptrdiff_t most) {
         held.unlock();
         throw_misuse(current_holder(), "releases more than the maximum of a counting_semaphore");
     }
-    while (update > 0 && claimed.claim_next(queue_))
+    while (update > 0 && claimed.claim_next(held.how(), queue_.waiters))
         --update;
     count_ += update;
 }

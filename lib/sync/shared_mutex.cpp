@@ -23,7 +23,7 @@ void* writer_marker() noexcept {
 }
 
 // Lets in who can be, with the lock held.
-void admit(shared_mutex_state& state, claimed_waiters& admitted) {
+void admit(shared_mutex_state& state, const guard& held, claimed_waiters& admitted) {
     (void)detail::loop::current(); // as in claim_first()
     while (state.writer == 0 && !state.waiters.empty()) {
         detail::wait_record& first = state.waiters.front();
@@ -31,7 +31,7 @@ void admit(shared_mutex_state& state, claimed_waiters& admitted) {
         if (writes && state.readers > 0 && first.reason.load(std::memory_order_relaxed) == wake_reason::none)
             return;
         state.waiters.pop_front();
-        if (!claim(first, wake_reason::notified, state.lock))
+        if (!claim(first, wake_reason::notified, held.how()))
             continue;
         admitted.add(first);
         if (writes)
@@ -59,7 +59,7 @@ bool wait_for_admission(shared_mutex_state& state, guard& held, void* marker, de
         const guard again{state.lock};
         if (record.is_linked())
             record.unlink();
-        admit(state, admitted); // those behind it may have waited for nothing else
+        admit(state, again, admitted); // those behind it may have waited for nothing else
     }
     if (reason == wake_reason::cancelled)
         detail::throw_cancelled(*record.owner, operation);
@@ -79,7 +79,7 @@ shared_mutex::~shared_mutex() {
 bool shared_mutex::try_lock() noexcept {
     claimed_waiters admitted;
     const guard held{state_.lock};
-    admit(state_, admitted);
+    admit(state_, held, admitted);
     if (state_.writer != 0 || state_.readers > 0)
         return false;
     state_.writer = detail::current_holder();
@@ -90,7 +90,7 @@ bool shared_mutex::try_lock_until(deadline until) {
     const holder self = detail::current_holder();
     claimed_waiters admitted;
     guard held{state_.lock};
-    admit(state_, admitted);
+    admit(state_, held, admitted);
     if (state_.writer == 0 && state_.readers == 0) {
         state_.writer = self;
         return true;
@@ -111,13 +111,13 @@ void shared_mutex::unlock() {
         detail::throw_misuse(self, "unlocks a shared_mutex that it does not hold");
     }
     state_.writer = 0;
-    admit(state_, admitted);
+    admit(state_, held, admitted);
 }
 
 bool shared_mutex::try_lock_shared() noexcept {
     claimed_waiters admitted;
     const guard held{state_.lock};
-    admit(state_, admitted);
+    admit(state_, held, admitted);
     if (state_.writer != 0 || !state_.waiters.empty())
         return false;
     ++state_.readers;
@@ -127,7 +127,7 @@ bool shared_mutex::try_lock_shared() noexcept {
 bool shared_mutex::try_lock_shared_until(deadline until) {
     claimed_waiters admitted;
     guard held{state_.lock};
-    admit(state_, admitted);
+    admit(state_, held, admitted);
     if (state_.writer == 0 && state_.waiters.empty()) {
         ++state_.readers;
         return true;
@@ -147,7 +147,7 @@ void shared_mutex::unlock_shared() {
         detail::throw_misuse(detail::current_holder(), "unlocks a shared_mutex, shared, that nobody holds shared");
     }
     --state_.readers;
-    admit(state_, admitted);
+    admit(state_, held, admitted);
 }
 
 } // namespace coir

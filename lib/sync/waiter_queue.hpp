@@ -6,22 +6,18 @@
 
 #include <coir/detail/waiter_queue.hpp>
 
-#include <mutex>
-
 namespace coir::detail {
 
-using guard = std::unique_lock<spin_lock>;
-
-/// Claims the first of `waiters` that nobody else has claimed, and takes it out; null if there is none. `lock`, which guards
-/// them, is held. The caller must deliver() it, without the lock.
-[[nodiscard]] inline wait_record* claim_first(const spin_lock& lock, intrusive_list<wait_record>& waiters,
+/// Claims the first of `waiters` that nobody else has claimed, and takes it out; null if there is none. The lock that guards
+/// them is held so. The caller must deliver() it, without the lock.
+[[nodiscard]] inline wait_record* claim_first(spin_lock::hold held, intrusive_list<wait_record>& waiters,
                                               wake_reason why = wake_reason::notified) noexcept {
     if (waiters.empty())
         return nullptr;
     (void)loop::current(); // in the child of a fork(): those who are gone leave the list before one of them is claimed
     while (!waiters.empty()) {
         wait_record& record = waiters.pop_front();
-        if (claim(record, why, lock))
+        if (claim(record, why, held))
             return &record;
     }
     return nullptr;
@@ -40,21 +36,19 @@ public:
 
     void add(wait_record& claimed) noexcept { list_.push_back(claimed); }
 
-    /// Claims the first of `waiters`, guarded by `lock`; false if there is none.
-    bool claim_next(const spin_lock& lock, intrusive_list<wait_record>& waiters,
+    /// claim_first(), and add(); false if there is none.
+    bool claim_next(spin_lock::hold held, intrusive_list<wait_record>& waiters,
                     wake_reason why = wake_reason::notified) noexcept {
-        wait_record* record = claim_first(lock, waiters, why);
+        wait_record* record = claim_first(held, waiters, why);
         if (record)
             add(*record);
         return record != nullptr;
     }
-    bool claim_next(waiter_queue& queue) noexcept { return claim_next(queue.lock, queue.waiters); }
 
-    void claim_all(const spin_lock& lock, intrusive_list<wait_record>& waiters,
+    void claim_all(spin_lock::hold held, intrusive_list<wait_record>& waiters,
                    wake_reason why = wake_reason::notified) noexcept {
-        while (claim_next(lock, waiters, why)) {}
+        while (claim_next(held, waiters, why)) {}
     }
-    void claim_all(waiter_queue& queue) noexcept { claim_all(queue.lock, queue.waiters); }
 
 private:
     intrusive_list<wait_record> list_;

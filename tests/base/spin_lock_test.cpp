@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -62,7 +61,7 @@ TEST_F(biased_lock, is_held_by_one_thread_at_a_time_whenever_its_bias_is_taken_a
         guarded& here = (*all)[static_cast<std::size_t>(round)];
         // The others come while the first is at it.
         for (int i = number == 0 ? 0 : steps / 2; i < steps; ++i) {
-            const std::lock_guard held{here.lock};
+            const coir::detail::guard held{here.lock};
             ++here.count;
         }
     });
@@ -99,9 +98,9 @@ TEST_F(biased_lock, keeps_its_bias_until_another_thread_comes) {
         ASSERT_TRUE(lock.lock_if_biased());
         lock.unlock_biased();
     }
-    std::jthread{[&lock] { const std::lock_guard held{lock}; }}.join();
+    std::jthread{[&lock] { const coir::detail::guard held{lock}; }}.join();
     EXPECT_FALSE(lock.lock_if_biased());
-    const std::lock_guard held{lock}; // and is a lock all the same
+    const coir::detail::guard held{lock}; // and is a lock all the same
 }
 
 TEST_F(biased_lock, belongs_to_who_locks_it_first_and_not_to_who_made_it) {
@@ -125,7 +124,7 @@ TEST_F(biased_lock, is_not_made_any_more_after_too_many_have_lost_their_bias) {
     spin_lock first;
     ASSERT_TRUE(first.lock_if_biased());
     first.unlock_biased();
-    std::jthread{[&first] { const std::lock_guard held{first}; }}.join();
+    std::jthread{[&first] { const coir::detail::guard held{first}; }}.join();
     EXPECT_EQ(revocations_left, 0);
     spin_lock second;
     EXPECT_FALSE(second.lock_if_biased());

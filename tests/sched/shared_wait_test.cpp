@@ -50,7 +50,7 @@ using namespace std::chrono_literals;
 class gate {
 public:
     wake_reason wait(deadline until = {}) {
-        std::unique_lock held{lock_};
+        coir::detail::guard held{lock_};
         shared_wait record{wait_kind::event, this};
         record.begin();
         waiters_.push_back(record);
@@ -67,7 +67,7 @@ public:
 
     /// Claims the first that still waits; the caller delivers it.
     wait_record* claim_one() {
-        const std::lock_guard held{lock_};
+        const coir::detail::guard held{lock_};
         while (!waiters_.empty())
             if (wait_record& first = waiters_.pop_front(); claim(first, wake_reason::notified))
                 return &first;
@@ -82,7 +82,7 @@ public:
     }
 
     bool has_waiters() {
-        const std::lock_guard held{lock_};
+        const coir::detail::guard held{lock_};
         return !waiters_.empty();
     }
 

@@ -98,10 +98,10 @@ private:
     [[gnu::visibility("hidden")]] bool put_quietly(void* element) noexcept;
     [[gnu::visibility("hidden")]] bool take_quietly(void* optional) noexcept;
     // With the lock held at the beginning, and free at the end. `done`.
-    channel_status hand_over(wait_record& receiver, void* element);
-    channel_status send_buffered(void* element);
-    channel_status receive_buffered(void* optional);
-    channel_status receive_from(wait_record& sender, void* optional);
+    channel_status hand_over(spin_lock::hold how, wait_record& receiver, void* element);
+    channel_status send_buffered(spin_lock::hold how, void* element);
+    channel_status receive_buffered(spin_lock::hold how, void* optional);
+    channel_status receive_from(spin_lock::hold how, wait_record& sender, void* optional);
     // With the lock held at the beginning, and free at the end.
     void give_up(node* unused, held& lock) noexcept;
     void put_back(node& full, held& lock) noexcept;

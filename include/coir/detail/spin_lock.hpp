@@ -16,8 +16,12 @@ public:
     spin_lock(const spin_lock&) = delete;
     spin_lock& operator=(const spin_lock&) = delete;
 
-    void lock() noexcept;
-    void unlock() noexcept;
+    enum class hold : bool { plain, biased };
+
+    /// How it is held now, which unlock() wants to know. `biased`: no other thread has ever locked it, or will, before it is
+    /// unlocked.
+    [[nodiscard]] hold lock() noexcept;
+    void unlock(hold how) noexcept;
 
     /// True: the lock is biased to the calling thread, which holds it now, until unlock_biased(). False: it is not held, and
     /// will never be biased again; so who changes what it guards by an atomic operation instead competes with others who do
@@ -25,7 +29,7 @@ public:
     [[nodiscard]] bool lock_if_biased() noexcept;
     void unlock_biased() noexcept;
 
-    /// For who holds it: no other thread has ever locked it, or will, before it is unlocked.
+    /// No other thread has ever locked it so far.
     [[nodiscard]] bool is_biased() const noexcept { return bias_.load(std::memory_order_relaxed) == bias::holds; }
 
 private:
@@ -41,7 +45,7 @@ private:
     [[nodiscard]] bool enter() noexcept;
     [[nodiscard]] bool take_bias() noexcept;
     [[nodiscard]] bool lock_or_unbias() noexcept;
-    void lock_slowly() noexcept;
+    [[nodiscard]] hold lock_slowly() noexcept;
     void lock_unbiased() noexcept;
     void revoke() noexcept;
 
