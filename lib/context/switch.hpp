@@ -15,7 +15,8 @@ namespace coir::detail {
 /// builds both calls are tail calls: no frame of ours waits to return on the way back, which the processor would
 /// mispredict (18 ns, see docs/asm.md), and nothing is saved around them. Only the frame of who has exceptions stays: they
 /// are kept there.
-[[gnu::always_inline]] inline void switch_stacks(const exception_globals& thread, execution& from, execution& to) noexcept {
+[[gnu::always_inline]] inline void switch_stacks(const exception_globals& thread, execution& from,
+                                                 execution& to) noexcept {
     if constexpr (sanitizer::enabled) {
         exception_globals kept;
         exchange_exceptions(thread_exceptions(), kept, from, to);

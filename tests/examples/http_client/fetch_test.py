@@ -44,8 +44,8 @@ class Scripted:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(self.connections, client), daemon=True).start()
-            self.connections += 1
+            self.connections += 1 # before it is answered
+            threading.Thread(target=self.serve, args=(self.connections - 1, client), daemon=True).start()
             self.times.append(time.monotonic())
 
     def serve(self, number, client):
