@@ -40,8 +40,9 @@ private:
 /// disk.
 [[nodiscard]] file_handle open_beneath(int root, const std::string& path) noexcept;
 
-/// As open_beneath(), and never waits for the disk; EAGAIN when what it would have to look at is not in memory, or the kernel
-/// cannot tell (before Linux 5.12).
+/// As open_beneath(), and does not wait for the disk to find the file; EAGAIN when what it would have to look at is not in
+/// memory, or the kernel cannot tell (before Linux 5.12). What opening the file found may wait for is its file system's affair:
+/// nothing, on a local one.
 [[nodiscard]] file_handle open_beneath_in_memory(int root, const std::string& path) noexcept;
 
 /// The portable fallback: goes down one name at a time and follows no symbolic link at all, not even a harmless

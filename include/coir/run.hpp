@@ -64,7 +64,7 @@ COIR_EXPORT void run_loop(fiber_base& main, const loop_options& options);
 /// timer of loop_options::stall_limit. When all fibers wait for each other, and for nothing that could come from outside (a
 /// descriptor, a deadline, another thread), each is named on stderr with what it waits for, all are cancelled, and
 /// std::system_error with std::errc::resource_deadlock_would_occur is thrown. Fibers that wait for each other's mutexes or ends
-/// while others run are named as well, after a second or so, and go on waiting.
+/// while others run are named as well, after a second or so, and go on waiting; not in loops of more than 10,000 fibers.
 /// The thread must not end meanwhile: pthread_exit() in a fiber, and pthread_cancel() of the thread, name the fiber on stderr
 /// and abort, as all others would be lost. exit() may be called.
 ///

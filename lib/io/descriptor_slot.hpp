@@ -53,6 +53,17 @@ struct descriptor_side {
         __builtin_prefetch(latest, 1);
     }
 
+    /// Some do not look by themselves: see calls_in_vain.
+    [[nodiscard]] bool has_waiters_to_call() noexcept {
+        return waiting.find_if([](const wait_record& record) { return record.value != resting(); }) != nullptr;
+    }
+
+    /// What wait_record::value is for one that looks by itself.
+    [[nodiscard]] static void* resting() noexcept {
+        static char marker;
+        return &marker;
+    }
+
     void wake_all(loop& here, wake_reason reason) noexcept {
         while (has_waiters())
             here.wake(waiting.pop_front(), reason);
@@ -102,6 +113,11 @@ struct alignas(64) descriptor_slot {
         else
             entered_side.waiting.push_back(record);
         entered_side.latest = &here.running();
+    }
+    /// As enter(), to look by itself: behind all others, who may have more success.
+    void enter_to_rest(wait_record& record, direction way, const loop& here) noexcept {
+        record.value = descriptor_side::resting();
+        enter(record, way, false, here);
     }
     /// A transfer of less than what was asked for means that the next would block.
     [[nodiscard]] bool short_means_no_more() const noexcept {

@@ -15,7 +15,7 @@
 /// epoll being level-triggered:
 ///
 ///     a side with a waiter that nobody has woken  =>  its watcher is started, or is looked at before the next poll,
-///                                                     or its first waiter has been called in vain too often, and has a timer
+///                                                     or all its waiters look by themselves (calls_in_vain)
 ///
 /// As long as the descriptor is ready every poll reports it again, and every report wakes a waiter. So no wake-up can be
 /// lost: not by a woken fiber that is cancelled, or that leaves data behind; not by a hint that came too early.
@@ -83,7 +83,7 @@ public:
         start(slot, side);
     }
 
-    /// Events of `side` call nobody until the next watch(): its waiters have timers.
+    /// Events of `side` call nobody until the next watch(): all its waiters look by themselves.
     void unwatch(descriptor_slot& slot, descriptor_side& side) noexcept { stop(slot, side); }
 
     /// A waiter has left `side` without having been called.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "io/borrowed.hpp"
 #include "io/errors.hpp"
 #include "io/ev_driver.hpp"
 #include "io/operation.hpp"
@@ -9,15 +10,17 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <poll.h>
 
 namespace coir::detail {
 
 /// After this many system calls in a row that did not block, a call looks at its deadline: elsewhere only waiting does.
 inline constexpr unsigned calls_per_look_at_clock = 64;
 
-/// A fiber that was called so often in a row, and found nothing each time, is not called any more but looks by itself, every
-/// `rest_after_calls_in_vain`. epoll reports some things for as long as they last, whatever one waits for: a message in a
-/// socket's error queue (IP_RECVERR, ip(7)), which takes another call to read. Else the loop would never sleep again.
+/// After so many calls in a row that were in vain, a fiber asks whether the descriptor is still reported as ready. If it is, the
+/// loop would never sleep again: epoll reports some things for as long as they last, whatever one waits for, such as a message
+/// in a socket's error queue (IP_RECVERR, ip(7)), which takes another call to read. So the fiber is not called any more, but looks
+/// by itself, every `rest_after_calls_in_vain`, behind those who can still be called.
 inline constexpr unsigned calls_in_vain = 8;
 inline constexpr std::chrono::milliseconds rest_after_calls_in_vain{1};
 
@@ -55,7 +58,8 @@ template <class Work>
     std::size_t bytes = 0;
     int last_try = 0;    // errno to end with if the next attempt would block
     bool waited = false; // since the last success
-    unsigned called = 0; // so often since the last success
+    unsigned called = 0; // so often since the last success, or since the descriptor was not ready
+    bool rests = false;  // see calls_in_vain
     bool try_first = !work.takes || !((work.way == direction::read && slot.drained) || slot.is_awaited(work.way));
     for (unsigned calls = 1;; ++calls) {
         if (try_first) [[likely]] {
@@ -101,33 +105,41 @@ template <class Work>
                 }
                 if (last_try != 0)
                     return {bytes, last_try};
+                if (called >= calls_in_vain) [[unlikely]] {
+                    rests = is_ready(number, work.way == direction::read ? POLLIN : POLLOUT);
+                    if (!rests)
+                        called = 1; // and stays the first
+                }
             }
         }
         try_first = true;
 
         wait_record record{work.way == direction::read ? wait_kind::readable : wait_kind::writable,
                            reinterpret_cast<const void*>(static_cast<std::intptr_t>(number))};
-        slot.enter(record, work.way, called != 0, here);
-        const bool rests = called >= calls_in_vain;
-        if (rests) [[unlikely]]
-            table.unwatch(slot, side);
-        else if (until > deadline::passed()) [[likely]]
-            table.watch(slot, side);
+        if (rests) [[unlikely]] {
+            if (!side.has_waiters_to_call())
+                table.unwatch(slot, side);
+            slot.enter_to_rest(record, work.way, here);
+        } else {
+            slot.enter(record, work.way, called != 0, here);
+            if (until > deadline::passed()) [[likely]]
+                table.watch(slot, side);
+        }
         const wake_reason reason =
             here.wait(record, rests ? std::min(until, deadline{rest_after_calls_in_vain}) : until);
 
         if (slot.generation != generation) [[unlikely]]
             return {bytes, EBADF};
-        if (rests && side.has_waiters()) [[unlikely]]
-            table.watch(slot, side); // those behind this fiber
         if (reason == wake_reason::notified) [[likely]] {
             --side.called;
             waited = true;
             ++called;
+            rests = false;
             continue;
         }
         if (rests && reason == wake_reason::timed_out && !until.has_passed()) {
             waited = true;
+            rests = false;
             continue;
         }
         if (reason == wake_reason::closed)

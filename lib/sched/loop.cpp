@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -42,10 +43,10 @@ constexpr std::size_t spare_chunks = 1;
 // Units of a slice that an exception costs, more or less.
 constexpr int switches_per_refusal = 64;
 
-// Cycles of fibers that wait for each other are searched when no fiber is ready, so often at most, and so much less often as there
-// are more fibers to look at.
+// Cycles of fibers that wait for each other are searched when no fiber is ready, so often at most, and only among so many: that
+// takes about a millisecond.
 constexpr loop_time search_interval = 1'000'000'000;
-constexpr loop_time search_interval_per_fiber = 10'000;
+constexpr std::size_t most_searched = 10'000;
 
 // Ids are handed out to loops in blocks, so that spawning does not contend between threads.
 constexpr std::uint64_t ids_per_block = 1024;
@@ -156,11 +157,14 @@ void loop::switch_to_any(fiber_base& self) noexcept {
 void loop::park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
     fiber_base& self = *running_;
     fiber.joiners.push_back(record);
-    waits_for_fiber_ = true;
     if (!enter_wait(record, until)) [[unlikely]]
         return;
+    if (fiber.stack) {
+        waits_for_fiber_ = true; // who closes a cycle joins one that runs already
+        return switch_to_next(self);
+    }
     // Its place remains, a vacancy, and it may soon need another one.
-    if (fiber.stack || slice_ <= 0 || ready_.capacity() <= fiber_count_ + vacancies_)
+    if (slice_ <= 0 || ready_.capacity() <= fiber_count_ + vacancies_)
         return switch_to_next(self);
     take_out_of_queue(fiber);
     self.saved_errno = errno_;
@@ -451,9 +455,13 @@ bool loop::is_deadlocked() noexcept {
 }
 
 void loop::report_fibers(std::string_view heading) noexcept {
-    const wait_graph graph{fibers_};
+    std::optional<wait_graph> graph;
+    try {
+        graph.emplace(fibers_, fiber_count_);
+    } catch (const std::bad_alloc&) {} // then nobody is told who holds what
     fibers_.for_each([heading, &graph](const fiber_base& fiber) {
-        report(describe(fiber) + ' ' + std::string{heading} + "; it " + graph.describe_state(fiber));
+        const std::string state = graph ? graph->describe_state(fiber) : describe_state(fiber);
+        report(describe(fiber) + ' ' + std::string{heading} + "; it " + state);
     });
 }
 
@@ -461,10 +469,12 @@ void loop::report_fibers(std::string_view heading) noexcept {
 loop_time loop::search_cycles(loop_time now) noexcept {
     if (now < next_search_)
         return next_search_;
-    next_search_ = now + search_interval + search_interval_per_fiber * static_cast<loop_time>(fiber_count_);
+    next_search_ = now + search_interval;
     waits_for_fiber_ = false;
+    if (fiber_count_ > most_searched)
+        return for_ever;
     try {
-        wait_graph{fibers_}.report_cycles();
+        wait_graph{fibers_, fiber_count_}.report_cycles();
     } catch (const std::bad_alloc&) {
         waits_for_fiber_ = true; // next time
     }

@@ -30,15 +30,19 @@ const fiber_base* address_of_blocker(const fiber_base& waiting) noexcept {
 bool has_deadline(const fiber_base& fiber) noexcept {
     if (fiber.waiting->timer_index != timer::no_timer)
         return true;
-    for (const scope_state* scope = fiber.scope; scope; scope = scope->outer)
+    for (const scope_state* scope = fiber.scope; scope; scope = scope->outer) {
         if (scope->timer_index != timer::no_timer)
             return true;
+        if (scope->shields)
+            return false;
+    }
     return false;
 }
 
 } // namespace
 
-wait_graph::wait_graph(intrusive_list<fiber_base>& fibers) {
+wait_graph::wait_graph(intrusive_list<fiber_base>& fibers, std::size_t count) {
+    nodes_.reserve(count);
     fibers.for_each([this](fiber_base& fiber) { nodes_.push_back({&fiber, nullptr, visit::not_yet}); });
     std::sort(nodes_.begin(), nodes_.end(),
               [](const node& a, const node& b) { return std::less<>{}(a.fiber, b.fiber); });

@@ -3,6 +3,7 @@
 #include <coir/detail/fiber_base.hpp>
 #include <coir/detail/intrusive_list.hpp>
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace coir::detail {
 class wait_graph {
 public:
     /// Throws std::bad_alloc, as do the others.
-    explicit wait_graph(intrusive_list<fiber_base>& fibers);
+    wait_graph(intrusive_list<fiber_base>& fibers, std::size_t count);
 
     /// What it does, as describe_state(), and the name of the holder if that is a fiber of this loop.
     [[nodiscard]] std::string describe_state(const fiber_base& fiber) const;

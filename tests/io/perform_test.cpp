@@ -1,14 +1,19 @@
 // Descriptors of which epoll says something else than the call that waits for them.
+#include "io/operation.hpp"
+
 #include "io/descriptors.hpp"
+#include "io/ev_driver.hpp"
 
 #include <coir/coir.hpp>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <ctime>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace coir::test {
 namespace {
@@ -138,6 +143,64 @@ TEST_F(perform, those_who_wait_behind_a_fiber_that_looks_by_itself_are_not_forgo
         from.receives("y");
         third.join();
     });
+}
+
+// It waits to read, too, and is the only one who can clear it up.
+TEST_F(perform, who_waits_to_take_the_error_is_called) {
+    with_each([](with_queued_error& from, int number) {
+        auto reader = spawn([number] { EXPECT_EQ(io::read_some(number, buffer, 5s), 1U); });
+        this_fiber::sleep_for(5ms);
+        io::wait_readable(number, 5s);
+        msghdr message{};
+        EXPECT_GE(::recvmsg(number, &message, MSG_ERRQUEUE | MSG_DONTWAIT), 0);
+        from.receives("x");
+        reader.join();
+    });
+}
+
+/// Reads a byte at a time, and is done at the first 'z'.
+class reading_to_z final : public detail::operation {
+public:
+    reading_to_z() noexcept : operation(detail::direction::read) {}
+    bool attempt(int number) noexcept override {
+        ++attempts;
+        std::array<char, 1> byte{};
+        const bool is_done = ::recv(number, byte.data(), 1, MSG_DONTWAIT) == 1 && byte[0] == 'z';
+        errno = EAGAIN;
+        return is_done;
+    }
+
+    int attempts = 0;
+};
+
+// Neither what comes in small pieces, of which none is enough, nor what others are quicker to take, is a reason to look by oneself.
+TEST_F(perform, a_fiber_that_was_often_called_sleeps_when_there_is_nothing) {
+    for (const bool others_take_it : {false, true})
+        coir::run([others_take_it] {
+            ends made = make_sockets();
+            io::descriptor owner{made.read.take()};
+            const int number = owner.get();
+            reading_to_z work;
+            auto reader = spawn([&] {
+                detail::loop& here = *detail::loop::current();
+                EXPECT_EQ(detail::perform(here, number, work, deadline::never()).error, 0);
+            });
+            this_fiber::yield();
+            for (int i = 0; i < 20; ++i) {
+                ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
+                detail::loop::current()->driver().run_once(detail::without_waiting); // it is called
+                if (others_take_it) {
+                    ASSERT_EQ(::read(number, buffer.data(), 1), 1);
+                }
+                this_fiber::yield();
+            }
+            EXPECT_LE(work.attempts, 22);
+            const int before = work.attempts;
+            this_fiber::sleep_for(30ms);
+            EXPECT_LE(work.attempts, before + 1);
+            ASSERT_EQ(::write(made.write.get(), "z", 1), 1);
+            reader.join();
+        });
 }
 
 TEST_F(perform, closing_wakes_a_fiber_that_looks_by_itself) {

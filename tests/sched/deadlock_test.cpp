@@ -28,6 +28,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 
 namespace {
 
@@ -189,6 +190,30 @@ TEST_F(deadlock, of_a_fiber_that_joins_who_waits_for_its_mutex_is_told_while_oth
     EXPECT_TRUE(end.exited_well()) << end.errors;
     EXPECT_EQ(times(end, std::string{"\"holder"} + cycle + "joins fiber "), 1U) << end.errors;
     EXPECT_EQ(times(end, std::string{"\"joined"} + cycle + "waits for the mutex 0x"), 1U) << end.errors;
+}
+
+// As a condition variable does when it locks again.
+TEST_F(deadlock, behind_a_shield_is_told_whatever_the_deadline_around_it) {
+    const auto end = beside_a_ticker([] {
+        coir::mutex mutex;
+        fiber<void> holder = spawn({.name = "holder"}, [&] {
+            const std::lock_guard hold{mutex};
+            fiber<void> shielded = spawn({.name = "shielded"}, [&] {
+                coir::cancel_scope scope{1h};
+                scope.run([&] {
+                    const coir::shield in_peace;
+                    const std::lock_guard never{mutex};
+                });
+            });
+            this_fiber::yield();
+            shielded.wait();
+        });
+        this_fiber::sleep_for(2s);
+        holder.cancel(); // its destructor of `shielded` waits, and the mutex is free only after that
+        this_fiber::sleep_for(2s);
+        ::_exit(0);
+    });
+    EXPECT_EQ(times(end, std::string{"\"shielded"} + cycle + "waits for the mutex 0x"), 1U) << end.errors;
 }
 
 TEST_F(deadlock, that_a_deadline_ends_is_not_told) {
