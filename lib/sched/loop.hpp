@@ -236,8 +236,8 @@ private:
     // What more fibers than these touch at a switch (a line of the control block, two or three of the stack) no longer fits
     // the first-level cache: it is fetched ahead, by so many places in the queue.
     static constexpr std::size_t prefetch_least = 48;
-    static constexpr std::size_t prefetch_control_block = 20;
-    static constexpr std::size_t prefetch_stack = 10;
+    static constexpr std::size_t prefetch_control_block = 12;
+    static constexpr std::size_t prefetch_stack = 6;
 
     static constinit thread_local loop* current_;
     static constinit thread_local loop* forked_; // what current_ was, in the child of a fork(), until it is asked for
