@@ -9,8 +9,9 @@ import argparse
 import json
 import pathlib
 import re
-import subprocess
 import sys
+
+from disassembly import functions_of
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--library", required=True)
@@ -26,26 +27,23 @@ if not compiled:
 failures += [f"{entry['file']}: compiled without -fstack-clash-protection" for entry in compiled
              if "-fstack-clash-protection" not in entry["command"]]
 
-code = subprocess.run(["objdump", "--disassemble", "--no-show-raw-insn", "--no-addresses", options.library],
-                      check=True, capture_output=True, text=True).stdout
 page = 4096
 step = re.compile(r"\b(?:sub\s+\$0x([0-9a-f]+),%rsp|lea\s+-0x([0-9a-f]+)\(%rsp\),%rsp)")
 touch = re.compile(r"\b(or[qlb]?|mov[qlb]?)\s+\$0x0,.*\(%rsp\)")
-function, lines, probes, functions = "", code.splitlines(), 0, 0
-for number, line in enumerate(lines):
-    if header := re.match(r"<(.+)>:$", line):
-        function = header[1]
-        functions += 1
-    elif match := step.search(line):
-        bytes_moved = int(match[1] or match[2], 16)
-        if bytes_moved >= 1 << 63: # taken away with a negative number: the frame shrinks
-            continue
-        if bytes_moved > page:
-            failures.append(f"{function}: {line.strip()}: {bytes_moved} bytes in one step")
-        elif bytes_moved == page:
-            probes += 1
-            if not touch.search(lines[number + 1]):
-                failures.append(f"{function}: {line.strip()}: a page that the next instruction does not touch")
+probes, functions = 0, 0
+for function, lines in functions_of(options.library, "--no-addresses"):
+    functions += 1
+    for line, next_line in zip(lines, [*lines[1:], ""]):
+        if match := step.search(line):
+            bytes_moved = int(match[1] or match[2], 16)
+            if bytes_moved >= 1 << 63: # taken away with a negative number: the frame shrinks
+                continue
+            if bytes_moved > page:
+                failures.append(f"{function}: {line.strip()}: {bytes_moved} bytes in one step")
+            elif bytes_moved == page:
+                probes += 1
+                if not touch.search(next_line):
+                    failures.append(f"{function}: {line.strip()}: a page that the next instruction does not touch")
 if functions < options.functions:
     failures.append(f"only {functions} functions found in the library")
 

@@ -6,8 +6,9 @@ anything is left to do afterwards, be it only that an exception could have to be
 """
 import argparse
 import re
-import subprocess
 import sys
+
+from disassembly import functions_of
 
 ways = ["coir::detail::switch_execution(", "coir::detail::loop::yield(", "coir::detail::loop::park_shared(",
         "coir::detail::loop::park_until_end("]
@@ -16,17 +17,11 @@ arguments = argparse.ArgumentParser()
 arguments.add_argument("--library", required=True)
 options = arguments.parse_args()
 
-code = subprocess.run(["objdump", "--disassemble", "--demangle", "--no-show-raw-insn", "--no-addresses", options.library],
-                      check=True, capture_output=True, text=True).stdout
-header = re.compile(r"<(.+)>:$")
 branch = re.compile(r"\b(call|jmp)\s+.*<coir_switch>")
 
-function, found = "", {}
-for line in code.splitlines():
-    if match := header.match(line):
-        function = match[1]
-    elif match := branch.search(line):
-        found.setdefault(function, set()).add(match[1])
+found = {}
+for function, lines in functions_of(options.library, "--demangle", "--no-addresses"):
+    found.setdefault(function, set()).update(match[1] for match in map(branch.search, lines) if match)
 
 failures = []
 for way in ways:

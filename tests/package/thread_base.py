@@ -9,10 +9,10 @@ bugs must be found.
 """
 import argparse
 import re
-import subprocess
 import sys
 
-header = re.compile(r"<(.+)>:$")
+from disassembly import functions_of
+
 branch = re.compile(r"\b(?:call|j[a-z]+)\s+(?:[0-9a-f]+ )?<([^+>]+)(?:\+0x[0-9a-f]+)?>")
 base = re.compile(r"%fs:0x0(?![0-9a-f(])|<__tls_get_addr")
 kept = re.compile(r"%(?:rbx|rbp|r12|r13|r14|r15)$|<__tls_get_addr")
@@ -20,19 +20,15 @@ kept = re.compile(r"%(?:rbx|rbp|r12|r13|r14|r15)$|<__tls_get_addr")
 
 def examine(library):
     """How many functions reach the switch, and (function, line) of what may keep the base."""
-    code = subprocess.run(["objdump", "--disassemble", "--no-show-raw-insn", "--no-addresses", library],
-                          check=True, capture_output=True, text=True).stdout
-    function, callers, readers = "", {"coir_switch": set()}, {}
-    for line in code.splitlines():
-        if match := header.match(line):
-            function = match[1]
-            continue
-        if match := branch.search(line):
-            callers.setdefault(match[1].removesuffix("@plt"), set()).add(function)
-        elif "<coir_switch>" in line: # its address, for a call through a register
-            callers["coir_switch"].add(function)
-        if base.search(line):
-            readers.setdefault(function, []).append(line.strip())
+    callers, readers = {"coir_switch": set()}, {}
+    for function, lines in functions_of(library, "--no-addresses"):
+        for line in lines:
+            if match := branch.search(line):
+                callers.setdefault(match[1].removesuffix("@plt"), set()).add(function)
+            elif "<coir_switch>" in line: # its address, for a call through a register
+                callers["coir_switch"].add(function)
+            if base.search(line):
+                readers.setdefault(function, []).append(line.strip())
 
     switching, unvisited = set(), ["coir_switch"]
     while unvisited:

@@ -10,10 +10,10 @@ library, whose relocations name what is called through a pointer, too. The one w
 """
 import argparse
 import re
-import subprocess
 import sys
 
-header = re.compile(r"<(.+)>:$")
+from disassembly import functions_of
+
 relocation = re.compile(r"\bR_AARCH64_\w+\s+([^+\s]+)")
 branch = re.compile(r"\t(?:bl?|b\.\w+|cbn?z|tbn?z)\t.*<([^+>]+)(?:\+0x[0-9a-f]+)?>")
 base = re.compile(r"\btpidr_el0\b|R_AARCH64_TLSDESC|__tls_get_addr")
@@ -27,21 +27,17 @@ class Function:
         self.calls = False
 
 
-def functions_of(library):
-    code = subprocess.run([options.objdump, "--disassemble", "--reloc", "--no-show-raw-insn", library],
-                          check=True, capture_output=True, text=True).stdout
-    functions, function = {}, Function()
-    lines = code.splitlines()
-    for line, next_line in zip(lines, [*lines[1:], ""]):
-        if match := header.search(line):
-            function = functions.setdefault(match[1].removesuffix(".cold"), Function())
-            continue
-        # What a branch with a relocation seems to go to is not where it goes.
-        match = relocation.search(line) or (not relocation.search(next_line) and branch.search(line))
-        if match:
-            function.references.add(match[1])
-        function.loads_base |= base.search(line) is not None
-        function.calls |= call.search(line) is not None
+def examine(library):
+    functions = {}
+    for name, lines in functions_of(library, "--reloc", objdump=options.objdump):
+        function = functions.setdefault(name.removesuffix(".cold"), Function())
+        for line, next_line in zip(lines, [*lines[1:], ""]):
+            # What a branch with a relocation seems to go to is not where it goes.
+            match = relocation.search(line) or (not relocation.search(next_line) and branch.search(line))
+            if match:
+                function.references.add(match[1])
+            function.loads_base |= base.search(line) is not None
+            function.calls |= call.search(line) is not None
     return functions
 
 
@@ -63,10 +59,10 @@ arguments.add_argument("--planted", required=True)
 arguments.add_argument("library")
 options = arguments.parse_args()
 
-library = functions_of(options.library)
+library = examine(options.library)
 reaching = reaching_switch(library)
 failures = [f"{name} reaches the switch, loads its thread's base, and calls" for name in offenders(library, reaching)]
-planted = functions_of(options.planted)
+planted = examine(options.planted)
 found = offenders(planted, reaching_switch(planted))
 if found != ["keeps_base"]:
     failures.append(f"of the planted functions keeps_base alone is one, found: {found}")
