@@ -59,9 +59,9 @@ template <class Work>
     int last_try = 0;    // errno to end with if the next attempt would block
     bool waited = false; // since the last success
     unsigned called = 0; // so often since the last success, or since the descriptor was not ready
-    bool rests = false;  // see calls_in_vain
     bool try_first = !work.takes || !((work.way == direction::read && slot.drained) || slot.is_awaited(work.way));
     for (unsigned calls = 1;; ++calls) {
+        bool rests = false; // see calls_in_vain
         if (try_first) [[likely]] {
             const ssize_t moved = work.attempt(slot.kind, number);
             if (moved > 0) [[likely]] {
@@ -134,12 +134,10 @@ template <class Work>
             --side.called;
             waited = true;
             ++called;
-            rests = false;
             continue;
         }
         if (rests && reason == wake_reason::timed_out && !until.has_passed()) {
             waited = true;
-            rests = false;
             continue;
         }
         if (reason == wake_reason::closed)

@@ -8,5 +8,6 @@ namespace coir::detail {
 using holder = std::uintptr_t;
 
 inline constexpr holder is_thread = 2;
+inline constexpr holder holder_marks = 3; ///< all that is no address
 
 } // namespace coir::detail

@@ -195,14 +195,18 @@ void loop::skip_vacancies() noexcept {
     }
 }
 
-void loop::park_shared(shared_wait& record, deadline until) noexcept {
-    fiber_base& self = *running_;
-    if (record.delivered.load(std::memory_order_relaxed) || self.cancel_requested || !until.is_never()) [[unlikely]]
-        return park_shared_or_end(record, until);
+inline void loop::leave_with(shared_wait& record, fiber_base& self) noexcept {
     self.waiting = &record;
     if (record.kind == wait_kind::mutex)
         waits_for_fiber_ = true;
     return switch_to_next(self);
+}
+
+void loop::park_shared(shared_wait& record, deadline until) noexcept {
+    fiber_base& self = *running_;
+    if (record.delivered.load(std::memory_order_relaxed) || self.cancel_requested || !until.is_never()) [[unlikely]]
+        return park_shared_or_end(record, until);
+    return leave_with(record, self);
 }
 
 // Out of line, since it calls what returns before the switch: see switch_to_any().
@@ -219,10 +223,7 @@ void loop::park_shared_or_end(shared_wait& record, deadline until) noexcept {
         else if (claim(record, wake_reason::timed_out))
             return;
     }
-    self.waiting = &record;
-    if (record.kind == wait_kind::mutex)
-        waits_for_fiber_ = true;
-    return switch_to_next(self);
+    return leave_with(record, self);
 }
 
 void loop::refuse() noexcept {

@@ -116,7 +116,6 @@ public:
 
     /// park() and the first half of end_wait(), for a shared record.
     void park_shared(shared_wait& record, deadline until) noexcept;
-    [[gnu::noinline]] void park_shared_or_end(shared_wait& record, deadline until) noexcept;
     void end_shared(shared_wait& record) noexcept {
         if (record.timer_index != timer::no_timer)
             timers_.disarm(record);
@@ -212,6 +211,8 @@ private:
     [[nodiscard, gnu::always_inline]] fiber_base& pop_ready() noexcept;
     [[gnu::always_inline]] void switch_to_next(fiber_base& self) noexcept;
     void switch_to_any(fiber_base& self) noexcept;
+    [[gnu::always_inline]] void leave_with(shared_wait& record, fiber_base& self) noexcept;
+    [[gnu::noinline]] void park_shared_or_end(shared_wait& record, deadline until) noexcept;
     static bool wake_shared(wait_record& record, wake_reason reason) noexcept;
     void take_posted() noexcept;
     bool start(fiber_base& fiber) noexcept;

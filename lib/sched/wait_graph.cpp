@@ -22,8 +22,7 @@ const fiber_base* address_of_blocker(const fiber_base& waiting) noexcept {
     if (record->kind != wait_kind::mutex)
         return nullptr;
     const holder held = static_cast<const std::atomic<holder>*>(record->object)->load(std::memory_order_relaxed);
-    constexpr holder marks = 3;
-    return (held & is_thread) != 0 ? nullptr : reinterpret_cast<const fiber_base*>(held & ~marks);
+    return (held & is_thread) != 0 ? nullptr : reinterpret_cast<const fiber_base*>(held & ~holder_marks);
 }
 
 // The wait ends by itself some time.
@@ -48,21 +47,24 @@ wait_graph::wait_graph(intrusive_list<fiber_base>& fibers, std::size_t count) {
               [](const node& a, const node& b) { return std::less<>{}(a.fiber, b.fiber); });
     for (node& each : nodes_)
         if (const fiber_base* blocker = address_of_blocker(*each.fiber))
-            each.blocker = const_cast<node*>(find(blocker));
+            each.blocker = find(blocker);
 }
 
-const wait_graph::node* wait_graph::find(const fiber_base* fiber) const noexcept {
+wait_graph::node* wait_graph::find(const fiber_base* fiber) noexcept {
     const auto found = std::lower_bound(nodes_.begin(), nodes_.end(), fiber, [](const node& a, const fiber_base* b) {
         return std::less<const fiber_base*>{}(a.fiber, b);
     });
     return found != nodes_.end() && found->fiber == fiber ? &*found : nullptr;
 }
 
-std::string wait_graph::describe_state(const fiber_base& fiber) const {
-    std::string text = detail::describe_state(fiber);
-    const node* const place = find(&fiber);
-    if (place && place->blocker && fiber.waiting->kind == wait_kind::mutex)
-        text += ", which " + describe(*place->blocker->fiber) + " holds";
+std::string wait_graph::describe_state(const fiber_base& fiber) {
+    return describe_state(*find(&fiber));
+}
+
+std::string wait_graph::describe_state(const node& of) {
+    std::string text = detail::describe_state(*of.fiber);
+    if (of.blocker && of.fiber->waiting->kind == wait_kind::mutex)
+        text += ", which " + describe(*of.blocker->fiber) + " holds";
     return text;
 }
 
@@ -93,7 +95,7 @@ void wait_graph::report_cycle(node& first) {
     do {
         place->fiber->cycle_reported = true;
         report(describe(*place->fiber) + " is in a deadlock: only cancellation can end that; it " +
-               describe_state(*place->fiber));
+               describe_state(*place));
         place = place->blocker;
     } while (place != &first);
 }

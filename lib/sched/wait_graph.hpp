@@ -17,8 +17,8 @@ public:
     /// Throws std::bad_alloc, as do the others.
     wait_graph(intrusive_list<fiber_base>& fibers, std::size_t count);
 
-    /// What it does, as describe_state(), and the name of the holder if that is a fiber of this loop.
-    [[nodiscard]] std::string describe_state(const fiber_base& fiber) const;
+    /// What `fiber`, one of the loop's, does, as describe_state(), and the name of the holder if that is another of them.
+    [[nodiscard]] std::string describe_state(const fiber_base& fiber);
 
     /// Says on stderr who waits for each other in a cycle, without a deadline, and so for ever unless cancelled; of each fiber
     /// once.
@@ -32,7 +32,8 @@ private:
         visit visited;
     };
 
-    [[nodiscard]] const node* find(const fiber_base* fiber) const noexcept;
+    [[nodiscard]] node* find(const fiber_base* fiber) noexcept;
+    [[nodiscard]] static std::string describe_state(const node& of);
     void report_cycle(node& first);
 
     std::vector<node> nodes_; // by address
