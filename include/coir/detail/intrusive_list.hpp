@@ -36,6 +36,12 @@ public:
     [[nodiscard]] bool empty() const noexcept { return head_.next_ == &head_; }
     [[nodiscard]] T& front() noexcept { return *static_cast<T*>(head_.next_); }
 
+    /// The one behind `element`, which is in this list; null behind the last.
+    [[nodiscard]] T* after(T& element) const noexcept {
+        list_node* next = static_cast<list_node&>(element).next_;
+        return next == &head_ ? nullptr : static_cast<T*>(next);
+    }
+
     void push_back(T& element) noexcept {
         list_node& node = element;
         node.next_ = &head_;
