@@ -28,6 +28,7 @@ struct descriptor_side {
     intrusive_list<wait_record> waiting; ///< first come, first served
     const waiter* latest = nullptr;      ///< who has come last: only to be fetched into the cache, may be gone
     std::uint32_t called = 0;            ///< fibers that were notified and have not run since
+    std::uint32_t reported = 0;          ///< place among the table's reports, from 1; 0: not there
 
     /// Somebody is to be served before a newcomer.
     [[nodiscard]] bool is_awaited() const noexcept { return called != 0 || has_waiters(); }

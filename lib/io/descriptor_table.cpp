@@ -2,11 +2,13 @@
 
 #include "io/fork_canary.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <new>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <utility>
 
 namespace coir::detail {
 
@@ -30,7 +32,11 @@ descriptor_slot* descriptor_table::obtain(int number, int& error) noexcept {
     try {
         if (index >= chunks_.size())
             chunks_.resize(index + 1);
+        // Twice each side: once among those that have been looked at since reports_ was empty, and once behind them.
+        if (const std::size_t most = 4 * slots_per_chunk * (used_chunks_ + 1); reports_.capacity() < most)
+            reports_.reserve(2 * most);
         chunks_[index] = std::make_unique<chunk>();
+        ++used_chunks_;
     } catch (const std::bad_alloc&) {
         error = ENOMEM;
         return nullptr;
@@ -90,6 +96,7 @@ void descriptor_table::withdraw(descriptor_slot& slot) noexcept {
 
 void descriptor_table::start(descriptor_slot& slot, descriptor_side& side) noexcept {
     if (!slot.is_owned()) {
+        take_back_report(side);
         ev_io_stop(events_, &side.watcher);
         ev_io_set(&side.watcher, slot.number, &side == &slot.read ? EV_READ : EV_WRITE);
         slot.is_fresh = true;
@@ -99,10 +106,16 @@ void descriptor_table::start(descriptor_slot& slot, descriptor_side& side) noexc
 }
 
 void descriptor_table::stop(descriptor_slot& slot, descriptor_side& side) noexcept {
+    take_back_report(side);
     if (!ev_is_active(&side.watcher))
         return;
     ev_io_stop(events_, &side.watcher);
     changed(slot);
+}
+
+void descriptor_table::take_back_report(descriptor_side& side) noexcept {
+    if (side.reported != 0)
+        reports_[std::exchange(side.reported, 0) - 1] = nullptr;
 }
 
 void descriptor_table::changed(descriptor_slot& slot) noexcept {
@@ -123,20 +136,32 @@ void descriptor_table::on_event(struct ev_loop* events, ev_io* watcher, int what
         return;
     }
     auto& side = *reinterpret_cast<descriptor_side*>(watcher);
-    if (side.has_waiters()) [[likely]]
-        side.fetch_waiter();
-    table.ready_[table.ready_count_++] = &side;
-    if (table.ready_count_ == table.ready_.size())
-        table.call_ready();
+    if (side.reported != 0)
+        return;
+    table.reports_.push_back(&side);
+    side.reported = static_cast<std::uint32_t>(table.reports_.size());
 }
 
-void descriptor_table::call_ready() noexcept {
-    if (ready_count_ == 0)
+void descriptor_table::call_reported(std::size_t most) noexcept {
+    if (reports_.empty())
         return;
     loop& here = *loop::current();
-    for (std::size_t i = 0; i < ready_count_; ++i)
-        call(*ready_[i], here);
-    ready_count_ = 0;
+    const std::size_t end = first_report_ + std::min(most, reports_.size() - first_report_);
+    for (std::size_t i = first_report_; i < end; ++i)
+        if (descriptor_side* side = reports_[i]; side && side->has_waiters())
+            side->fetch_waiter();
+    for (; first_report_ < end; ++first_report_)
+        if (descriptor_side* side = reports_[first_report_]) {
+            side->reported = 0;
+            call(*side, here);
+        }
+    if (first_report_ == reports_.size())
+        forget_reports();
+}
+
+void descriptor_table::forget_reports() noexcept {
+    reports_.clear();
+    first_report_ = 0;
 }
 
 void descriptor_table::call(descriptor_side& side, loop& here) noexcept {

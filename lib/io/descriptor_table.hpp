@@ -22,7 +22,9 @@
 ///
 ///  - An event calls the first waiter (`called`, until it runs again). While one is called, further events
 ///    call nobody: it is on its way, and it will take what is there. Events are collected during ev_run() and looked at
-///    right after, so that their fibers' memory is fetched in the meantime: 5 % of the CPU at 1,000 busy connections.
+///    after it, a few at a time: the fibers of these are woken, with their memory fetched first, and run, before the next few are
+///    looked at. So a fiber that runs finds in the cache what was touched to wake it: 6 % of the CPU at 1,000 busy connections,
+///    beside 5 % for fetching. A watcher that is stopped meanwhile takes its report back, as in libev.
 ///  - A fiber that was called and leaves, when there may be more, calls the next: saves a poll for each.
 ///  - A fiber that was called and finds nothing goes before all others again; a newcomer that finds somebody waiting
 ///    queues without trying. So waiters are served in the order in which they came.
@@ -92,8 +94,10 @@ public:
             stop(slot, side);
     }
 
-    /// Wakes those for whom events have come. Must be called right after ev_run().
-    void call_ready() noexcept;
+    /// Events have come that nobody has been woken for yet.
+    [[nodiscard]] bool has_reports() const noexcept { return !reports_.empty(); }
+    /// Wakes those for whom events have come: of the oldest `most`.
+    void call_reported(std::size_t most) noexcept;
 
     /// In the child of a fork(): those who waited are not there.
     void forget_waiters() noexcept;
@@ -112,6 +116,8 @@ private:
     void stop(descriptor_slot& slot, descriptor_side& side) noexcept;
     void changed(descriptor_slot& slot) noexcept;
     void call(descriptor_side& side, loop& here) noexcept;
+    void take_back_report(descriptor_side& side) noexcept;
+    void forget_reports() noexcept;
     bool settle_changes() noexcept;
     bool is_watchable(descriptor_slot& slot) noexcept;
     int error_of_epoll(int number) noexcept;
@@ -119,10 +125,11 @@ private:
     [[nodiscard]] int epoll_descriptor() noexcept;
 
     std::vector<std::unique_ptr<chunk>> chunks_; // only grow
-    // Sides with events that call_ready() has yet to look at. A wait record is on its fiber's stack, so the first look at one
-    // misses the cache; collected, many are fetched at once.
-    std::array<descriptor_side*, 64> ready_;
-    std::size_t ready_count_ = 0;
+    // Sides with events that call_reported() has yet to look at, from first_report_ on; null: the watcher has been stopped. There is
+    // room for every side.
+    std::vector<descriptor_side*> reports_;
+    std::size_t first_report_ = 0;
+    std::size_t used_chunks_ = 0;
     descriptor_slot* changes_ = nullptr; // slots whose watchers were started or stopped since the last settle()
     struct ev_loop* events_;
     int epoll_ = -1; // see epoll_descriptor()

@@ -24,6 +24,7 @@ public:
 
     [[nodiscard]] loop_time now() noexcept override;
     void run_once(loop_time until) override;
+    bool wake_more() noexcept override;
     void notify() noexcept override;
     void continue_in_child() noexcept override;
     void abandon_in_child() noexcept override;

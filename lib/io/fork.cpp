@@ -53,14 +53,14 @@ void ev_driver::abandon_in_child() noexcept {
 
 // No fiber that waited for a descriptor exists any more.
 void descriptor_table::forget_waiters() noexcept {
-    ready_count_ = 0;
+    forget_reports();
     for (const auto& slots : chunks_) {
         if (!slots)
             continue;
         for (descriptor_slot& slot : *slots) {
             slot.entered = 0;
             for (descriptor_side* side : {&slot.read, &slot.write}) {
-                side->called = 0;
+                side->called = side->reported = 0;
                 while (!side->waiting.empty())
                     side->waiting.pop_front();
             }

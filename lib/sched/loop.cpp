@@ -426,7 +426,11 @@ void loop::drive() {
 void loop::poll() {
     if (!inbox_.empty())
         take_posted();
-    if (ready_.empty()) {
+    if (ready_.empty() && driver_.wake_more()) {
+        if (const loop_time now = driver_.now(); is_time_to_look(now))
+            fire_timers(now);
+        round_end_ = ready_.pushed();
+    } else if (ready_.empty()) {
         // Nothing to do: the moment to tidy up, a little at a time.
         loop_time until = std::min(timers_.earliest(), main_->finished ? shutdown_end_ : for_ever);
         if (has_memory_to_spare())
@@ -435,8 +439,7 @@ void loop::poll() {
         if (!timers_.empty() || shutdown_end_ != for_ever)
             fire_timers(driver_.now());
         round_end_ = ready_.pushed();
-    } else if (const loop_time now = driver_.now(); now - last_look_ >= poll_interval) {
-        last_look_ = now;
+    } else if (const loop_time now = driver_.now(); is_time_to_look(now)) {
         if (ready_.popped() >= round_end_) {
             driver_.run_once(without_waiting);
             round_end_ = ready_.pushed();
@@ -445,6 +448,13 @@ void loop::poll() {
         if (has_memory_to_spare())
             give_memory_back(now, stacks_at_once_busy);
     }
+}
+
+bool loop::is_time_to_look(loop_time now) noexcept {
+    if (now - last_look_ < poll_interval)
+        return false;
+    last_look_ = now;
+    return true;
 }
 
 // Waits in the driver, which wakes fibers.
@@ -460,10 +470,8 @@ void loop::sleep_until(loop_time until) {
         spin_.is_likely_to_help() && (until == for_ever || until - driver_.now() > adaptive_spin::longest_time);
     if (may_spin && spin_.wait_for([this] { return !inbox_.empty(); })) {
         // Others may be so fast for ever. Meanwhile the driver must be asked, too.
-        if (const loop_time now = driver_.now(); now - last_look_ >= poll_interval) {
-            last_look_ = now;
+        if (is_time_to_look(driver_.now()))
             driver_.run_once(without_waiting);
-        }
     } else {
         sleeping_.store(true, std::memory_order_seq_cst);
         driver_.run_once(inbox_.empty(std::memory_order_seq_cst) ? until : without_waiting);

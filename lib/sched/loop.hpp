@@ -223,6 +223,7 @@ private:
     [[noreturn]] void run_fibers();
     void drive();
     void poll();
+    bool is_time_to_look(loop_time now) noexcept;
     void sleep_until(loop_time until);
     [[nodiscard]] bool has_memory_to_spare() const noexcept;
     loop_time give_memory_back(loop_time now, std::size_t stacks_at_once) noexcept;

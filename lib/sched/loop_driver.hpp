@@ -25,8 +25,11 @@ public:
     [[nodiscard]] virtual loop_time now() noexcept = 0;
 
     /// Wakes the fibers whose events have come. If there are none yet: waits for some, for notify(), or for the clock to
-    /// reach `until`, whichever is first. May return early without a reason.
+    /// reach `until`, whichever is first. May return early without a reason. When it may wait, others may be left for wake_more().
     virtual void run_once(loop_time until) = 0;
+
+    /// Wakes more of the fibers whose events run_once() has found. False: there are none.
+    virtual bool wake_more() noexcept { return false; }
 
     /// Makes run_once() return, now or when it is next called. From any thread.
     virtual void notify() noexcept = 0;
