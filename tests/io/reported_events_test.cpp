@@ -1,0 +1,172 @@
+// Many events of one poll: fibers are woken and run a few at a time, while the other events are on the way.
+#include "io/descriptor_table.hpp"
+
+#include "io/descriptors.hpp"
+
+#include <coir/coir.hpp>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <sys/syscall.h>
+#include <system_error>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+std::atomic<int> transfers;
+
+} // namespace
+
+// Counted: a function in the program comes before the C library's.
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
+extern "C" ssize_t recv(int number, void* data, size_t size, int flags) {
+    ++transfers;
+    return ::syscall(SYS_recvfrom, number, data, size, flags, nullptr, nullptr);
+}
+
+namespace coir::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class reported_events : public descriptors {};
+
+std::array<std::byte, 16> buffer;
+
+// 300 events in one batch, and fibers that close each other's descriptors meanwhile (hazard E9).
+TEST_F(reported_events, descriptors_are_closed_while_their_events_are_on_the_way) {
+    coir::run([] {
+        constexpr std::size_t count = 300;
+        std::vector<io::descriptor> all;
+        std::vector<raw> peers;
+        std::vector<fiber<void>> readers;
+        std::size_t got = 0;
+        std::size_t closed = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            ends made = make_sockets();
+            all.emplace_back(made.read.take());
+            peers.push_back(std::move(made.write));
+        }
+        for (std::size_t i = 0; i < count; ++i)
+            readers.push_back(spawn([&, i] {
+                std::array<std::byte, 4> byte{};
+                std::error_code error;
+                if (io::read_some(all[i].get(), byte, error, 5s) == 1)
+                    ++got;
+                else if (error == std::errc::bad_file_descriptor)
+                    ++closed;
+                all[(i * 7 + 3) % count].close(error);
+            }));
+        this_fiber::sleep_for(100us);
+        for (const raw& peer : peers)
+            ASSERT_EQ(::write(peer.get(), "x", 1), 1);
+        for (auto& reader : readers)
+            reader.join();
+        EXPECT_EQ(got + closed, count);
+        EXPECT_GT(got, 0U);
+        EXPECT_GT(closed, 0U);
+    });
+}
+
+// libev takes 64 events from a poll at first, and from the next twice as many whenever these were too few.
+void let_polls_take(std::size_t count) {
+    std::vector<ends> all;
+    std::vector<fiber<void>> readers;
+    for (std::size_t i = 0; i < count; ++i) {
+        all.push_back(make_pipe());
+        readers.push_back(spawn([number = all[i].read.get()] { io::read_some(number, buffer, 5s); }));
+    }
+    this_fiber::yield();
+    for (const ends& each : all)
+        ASSERT_EQ(::write(each.write.get(), "x", 1), 1);
+    for (auto& reader : readers)
+        reader.join();
+}
+
+// A descriptor that is closed takes its event with it, though libev has reported it already: who reads from the next file of
+// that number is not called for it.
+TEST_F(reported_events, an_event_is_not_for_the_next_file_of_that_number) {
+    coir::run([] {
+        constexpr std::size_t count = 200;
+        let_polls_take(count);
+        std::vector<io::descriptor> all;
+        std::vector<raw> peers;
+        std::vector<fiber<void>> readers;
+        for (std::size_t i = 0; i < count; ++i) {
+            ends made = make_sockets();
+            all.emplace_back(made.read.take());
+            peers.push_back(std::move(made.write));
+        }
+        fiber<void> reader_of_next;
+        ends next;
+        std::size_t ran = 0;
+        std::size_t closed = count;
+        for (std::size_t i = 0; i < count; ++i)
+            readers.push_back(spawn([&, i] {
+                std::array<std::byte, 4> byte{};
+                std::error_code error;
+                const std::size_t got = io::read_some(all[i].get(), byte, error, 5s);
+                EXPECT_EQ(got, i == closed ? 0U : 1U);
+                if (ran++ != 0)
+                    return;
+                closed = (i + count / 2) % count; // the events come in the order of the numbers, beginning anywhere
+                const int number = all[closed].get();
+                all[closed].close(error);
+                next = make_sockets();
+                ASSERT_EQ(next.read.get(), number);
+                reader_of_next = spawn([owned = io::descriptor{next.read.take()}] {
+                    std::array<std::byte, 4> nothing{};
+                    std::error_code late;
+                    io::read_some(owned.get(), nothing, late, 20ms);
+                    EXPECT_EQ(late, std::errc::timed_out);
+                });
+                this_fiber::yield(); // it waits now, before the other events are looked at
+            }));
+        this_fiber::sleep_for(100us);
+        for (const raw& peer : peers)
+            ASSERT_EQ(::write(peer.get(), "x", 1), 1);
+        transfers = 0;
+        for (auto& reader : readers)
+            reader.join();
+        reader_of_next.join();
+        // One by each reader but one, and two by that of the next file: before it waits, and when its time is over.
+        EXPECT_EQ(transfers, static_cast<int>(count) + 1);
+    });
+}
+
+// However many events one poll has brought, who has slept long enough need not wait for the fibers of all of them.
+TEST_F(reported_events, timers_fire_among_the_events_of_one_poll) {
+    coir::run([] {
+        constexpr std::size_t count = 250;
+        let_polls_take(count);
+        std::vector<ends> all;
+        std::vector<fiber<void>> readers;
+        std::size_t got = 0;
+        std::size_t got_before_waking = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            all.push_back(make_pipe());
+            readers.push_back(spawn([&got, number = all[i].read.get()] {
+                io::read_some(number, buffer, 5s);
+                ++got;
+                const auto end = std::chrono::steady_clock::now() + 100us;
+                while (std::chrono::steady_clock::now() < end) {}
+            }));
+        }
+        auto sleeper = spawn([&] {
+            this_fiber::sleep_for(2ms);
+            got_before_waking = got;
+        });
+        this_fiber::yield();
+        for (const ends& each : all)
+            ASSERT_EQ(::write(each.write.get(), "x", 1), 1);
+        sleeper.join();
+        EXPECT_LT(got_before_waking, 150U);
+        for (auto& reader : readers)
+            reader.join();
+    });
+}
+
+} // namespace
+} // namespace coir::test
