@@ -50,8 +50,8 @@ struct descriptor_side {
         constexpr std::ptrdiff_t line = 64;
         const auto* record = reinterpret_cast<const std::byte*>(&waiting.front());
         for (std::ptrdiff_t offset = -2 * line; offset <= 3 * line; offset += line)
-            __builtin_prefetch(record + offset, 1);
-        __builtin_prefetch(latest, 1);
+            __builtin_prefetch(record + offset);
+        __builtin_prefetch(latest);
     }
 
     /// Some do not look by themselves: see calls_in_vain.

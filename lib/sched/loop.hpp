@@ -237,7 +237,7 @@ private:
 
     // What more fibers than these touch at a switch (a line of the control block, two or three of the stack) no longer fits
     // the first-level cache: it is fetched ahead, by so many places in the queue.
-    static constexpr std::size_t prefetch_least = 48;
+    static constexpr std::size_t prefetch_least = 64;
     static constexpr std::size_t prefetch_control_block = 12;
     static constexpr std::size_t prefetch_stack = 6;
 
