@@ -1,81 +1,63 @@
 #include "sched/timer_queue.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace coir::detail {
-namespace {
 
-constexpr std::size_t children = 4;
-
-constexpr std::size_t parent_of(std::size_t index) {
-    return (index - 1) / children;
+bool timer_queue::empty() const noexcept {
+    return others_.empty() &&
+           std::all_of(runs_.begin(), runs_.end(), [](const timer_run& each) { return each.empty(); });
 }
 
-constexpr std::size_t first_child_of(std::size_t index) {
-    return index * children + 1;
+loop_time timer_queue::earliest() const noexcept {
+    loop_time earliest = others_.empty() ? for_ever : others_.earliest();
+    for (const timer_run& each : runs_)
+        if (!each.empty())
+            earliest = std::min(earliest, each.earliest());
+    return earliest;
 }
 
-} // namespace
+void timer_queue::reserve_more(std::size_t count) {
+    const std::size_t larger = std::bit_ceil(count);
+    for (timer_run& each : runs_)
+        each.reserve(larger);
+    others_.reserve(larger);
+    reserved_ = larger;
+}
 
 void timer_queue::arm(timer& added, loop_time when) noexcept {
-    heap_.push_back({when, &added});
-    sift_up(heap_.size() - 1, {when, &added});
+    timer_run* best = nullptr; // the one that ends next before `when`, or else an empty one
+    for (timer_run& each : runs_) {
+        if (each.empty()) {
+            if (!best)
+                best = &each;
+        } else if (each.latest() <= when && (!best || best->empty() || best->latest() < each.latest())) {
+            best = &each;
+        }
+    }
+    if (best)
+        best->arm(added, when);
+    else
+        others_.arm(added, when);
 }
 
 void timer_queue::disarm(timer& removed) noexcept {
-    remove(removed.timer_index);
+    const std::uint32_t index = removed.timer_index;
+    if (const std::uint32_t mark = index >> mark_shift; mark != 0)
+        runs_[mark - 1].disarm(index);
+    else
+        others_.disarm(index);
 }
 
 timer* timer_queue::pop_due(loop_time now) noexcept {
-    if (heap_.empty() || heap_.front().when > now)
+    const loop_time when = earliest();
+    if (when > now)
         return nullptr;
-    timer* due = heap_.front().what;
-    remove(0);
-    return due;
-}
-
-void timer_queue::remove(std::size_t index) noexcept {
-    heap_[index].what->timer_index = timer::no_timer;
-    const entry last = heap_.back();
-    heap_.pop_back();
-    if (index == heap_.size())
-        return;
-    // The last entry fills the gap; it may belong above or below it.
-    if (index > 0 && last.when < heap_[parent_of(index)].when)
-        sift_up(index, last);
-    else
-        sift_down(index, last);
-}
-
-void timer_queue::place(std::size_t index, const entry& value) noexcept {
-    heap_[index] = value;
-    value.what->timer_index = static_cast<std::uint32_t>(index);
-}
-
-void timer_queue::sift_up(std::size_t index, const entry& value) noexcept {
-    while (index > 0 && value.when < heap_[parent_of(index)].when) {
-        place(index, heap_[parent_of(index)]);
-        index = parent_of(index);
-    }
-    place(index, value);
-}
-
-void timer_queue::sift_down(std::size_t index, const entry& value) noexcept {
-    for (;;) {
-        const std::size_t first = first_child_of(index);
-        const std::size_t end = std::min(first + children, heap_.size());
-        if (first >= end)
-            break;
-        std::size_t earliest = first;
-        for (std::size_t child = first + 1; child < end; ++child)
-            if (heap_[child].when < heap_[earliest].when)
-                earliest = child;
-        if (value.when <= heap_[earliest].when)
-            break;
-        place(index, heap_[earliest]);
-        index = earliest;
-    }
-    place(index, value);
+    for (timer_run& each : runs_)
+        if (!each.empty() && each.earliest() == when)
+            return &each.pop();
+    return others_.empty() ? nullptr : &others_.pop();
 }
 
 } // namespace coir::detail

@@ -1,31 +1,29 @@
 #pragma once
 
-#include "sched/loop_driver.hpp"
+#include "sched/timer_heap.hpp"
+#include "sched/timer_run.hpp"
 
-#include <coir/detail/timer.hpp>
-
-#include <bit>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 namespace coir::detail {
 
-/// The deadlines of waits and scopes, earliest first: a heap of four children a node, the arity at which the children to
-/// compare are one cache line. Every timer knows its place, so that a wait that ends early leaves at once.
+/// The deadlines of waits and scopes, earliest first.
 ///
-/// A new deadline is usually the latest, and one that is taken out was usually put in last: both then touch the end
-/// of the array only, however many there are.
+/// Those of a server come nearly in order: each is as far from now as the one before, or there are two or three such distances.
+/// So there are a few runs, which cost little; a deadline goes to the run that ends next before it (as in patience sorting), and
+/// what would be out of order in all of them goes to a heap.
 class timer_queue {
 public:
-    [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
+    [[nodiscard]] bool empty() const noexcept;
     /// The earliest deadline, or for_ever.
-    [[nodiscard]] loop_time earliest() const noexcept { return heap_.empty() ? for_ever : heap_.front().when; }
+    [[nodiscard]] loop_time earliest() const noexcept;
 
     /// Room for `count` timers in all. Strong guarantee; amortised O(1) a timer.
     void reserve(std::size_t count) {
-        if (count > heap_.capacity())
-            heap_.reserve(std::bit_ceil(count));
+        if (count > reserved_)
+            reserve_more(count);
     }
 
     /// `added` must not be in the queue, and there must be room. Among equals, no order is kept.
@@ -39,29 +37,20 @@ public:
 
     /// Takes out all for which `keep(timer)` is false.
     template <class Keep> void retain(Keep keep) noexcept {
-        std::size_t kept = 0;
-        for (std::size_t i = 0; i < heap_.size(); ++i) {
-            const entry each = heap_[i];
-            if (keep(*each.what))
-                sift_up(kept++, each);
-            else
-                each.what->timer_index = timer::no_timer;
-        }
-        heap_.erase(heap_.begin() + static_cast<std::ptrdiff_t>(kept), heap_.end());
+        for (timer_run& each : runs_)
+            each.retain(keep);
+        others_.retain(keep);
     }
 
 private:
-    struct entry {
-        loop_time when;
-        timer* what;
-    };
+    static constexpr unsigned mark_shift = 30; // of timer::timer_index; 0: in the heap
 
-    void place(std::size_t index, const entry& value) noexcept;
-    void sift_up(std::size_t index, const entry& value) noexcept;
-    void sift_down(std::size_t index, const entry& value) noexcept;
-    void remove(std::size_t index) noexcept;
+    void reserve_more(std::size_t count);
 
-    std::vector<entry> heap_;
+    std::array<timer_run, 3> runs_{timer_run{1U << mark_shift}, timer_run{2U << mark_shift},
+                                   timer_run{3U << mark_shift}};
+    timer_heap others_;
+    std::size_t reserved_ = 0;
 };
 
 } // namespace coir::detail

@@ -94,6 +94,58 @@ TEST_F(timers, can_be_armed_again) {
     EXPECT_EQ(queue.pop_due(100), &record);
 }
 
+// What deadlines of reads do: armed, disarmed, armed again, far more often than there is room, while some stay.
+TEST_F(timers, that_come_in_order_are_armed_and_disarmed_without_end) {
+    std::deque<wait_record*> armed;
+    for (int i = 0; i < 100; ++i)
+        records.emplace_back(wait_kind::sleep, nullptr);
+    queue.reserve(records.size());
+    loop_time now = 0;
+    for (wait_record& each : records) {
+        queue.arm(each, ++now + 5'000);
+        armed.push_back(&each);
+    }
+    std::minstd_rand random{7};
+    for (int round = 0; round < 100'000; ++round) {
+        const auto victim = armed.begin() + static_cast<std::ptrdiff_t>(random() % (round % 1000 < 500 ? 100 : 3));
+        wait_record& record = **victim;
+        armed.erase(victim);
+        queue.disarm(record);
+        ASSERT_EQ(record.timer_index, timer::no_timer);
+        queue.arm(record, ++now + (random() % 3 == 0 ? 30'000 : 5'000));
+        armed.push_back(&record);
+    }
+    std::size_t left = 0;
+    loop_time last = 0;
+    while (!queue.empty()) {
+        const loop_time next = queue.earliest();
+        ASSERT_LE(last, next);
+        last = next;
+        ASSERT_EQ(queue.pop_due(next - 1), nullptr);
+        ASSERT_NE(queue.pop_due(next), nullptr);
+        ++left;
+    }
+    EXPECT_EQ(left, records.size());
+}
+
+TEST_F(timers, keep_their_places_when_more_room_is_made) {
+    std::vector<wait_record*> armed;
+    for (loop_time when = 0; when < 1'000; ++when) {
+        armed.push_back(&arm(when / 3 * (when % 3 + 1)));
+        if (when % 5 == 4) {
+            queue.disarm(*armed[static_cast<std::size_t>(when) / 2]);
+            queue.arm(*armed[static_cast<std::size_t>(when) / 2], when);
+        }
+    }
+    loop_time last = -1;
+    for (std::size_t i = 0; i < armed.size(); ++i) {
+        ASSERT_LE(last, queue.earliest());
+        last = queue.earliest();
+        ASSERT_NE(queue.pop_due(last), nullptr);
+    }
+    EXPECT_TRUE(queue.empty());
+}
+
 TEST_F(timers, behave_as_a_sorted_map_does) {
     std::minstd_rand random{5};
     std::multimap<loop_time, wait_record*> model;
