@@ -61,8 +61,8 @@ public:
                            deadline until = {}) noexcept;
 
     /// As read_some(), and what descriptors have come with these bytes: they are close-on-exec, and adopted in the
-    /// order in which they were sent by `descriptors`, whose elements they replace. Note that io::descriptor switches what
-    /// it adopts to non-blocking mode, also for the sender. When they could not all be taken none is left, and
+    /// order in which they were sent by `descriptors`, whose elements they replace. Their mode stays as it is, since the sender
+    /// shares it (but for a listening socket, which becomes non-blocking). When they could not all be taken none is left, and
     /// `descriptors_lost` says so. Errors as read_some(); not_enough_memory when they cannot be adopted: they are
     /// closed then, and io::transfer_error says how many bytes were read.
     ///

@@ -96,7 +96,6 @@ void descriptor_table::withdraw(descriptor_slot& slot) noexcept {
 
 void descriptor_table::start(descriptor_slot& slot, descriptor_side& side) noexcept {
     if (!slot.is_owned()) {
-        take_back_report(side);
         ev_io_stop(events_, &side.watcher);
         ev_io_set(&side.watcher, slot.number, &side == &slot.read ? EV_READ : EV_WRITE);
         slot.is_fresh = true;
@@ -136,8 +135,8 @@ void descriptor_table::on_event(struct ev_loop* events, ev_io* watcher, int what
         return;
     }
     auto& side = *reinterpret_cast<descriptor_side*>(watcher);
-    if (side.reported != 0)
-        return;
+    if (side.reported != 0 || table.reports_.size() == table.reports_.capacity())
+        return; // without room, which does not happen, epoll would report it again
     table.reports_.push_back(&side);
     side.reported = static_cast<std::uint32_t>(table.reports_.size());
 }
@@ -150,12 +149,13 @@ void descriptor_table::call_reported(std::size_t most) noexcept {
     for (std::size_t i = first_report_; i < end; ++i)
         if (descriptor_side* side = reports_[i]; side && side->has_waiters())
             side->fetch_waiter();
-    for (; first_report_ < end; ++first_report_)
+    // A signal handler that forks leaves none to the child: see forget_waiters().
+    for (; first_report_ < std::min(end, reports_.size()); ++first_report_)
         if (descriptor_side* side = reports_[first_report_]) {
             side->reported = 0;
             call(*side, here);
         }
-    if (first_report_ == reports_.size())
+    if (first_report_ >= reports_.size())
         forget_reports();
 }
 

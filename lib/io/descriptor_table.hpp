@@ -23,8 +23,8 @@
 ///  - An event calls the first waiter (`called`, until it runs again). While one is called, further events
 ///    call nobody: it is on its way, and it will take what is there. Events are collected during ev_run() and looked at
 ///    after it, a few at a time: the fibers of these are woken, with their memory fetched first, and run, before the next few are
-///    looked at. So a fiber that runs finds in the cache what was touched to wake it: 6 % of the CPU at 1,000 busy connections,
-///    beside 5 % for fetching. A watcher that is stopped meanwhile takes its report back, as in libev.
+///    looked at. So a fiber that runs finds in the cache what was touched to wake it: 5 % of the CPU at 1,000 busy connections,
+///    and as much for fetching. A watcher that is stopped meanwhile takes its report back, as in libev.
 ///  - A fiber that was called and leaves, when there may be more, calls the next: saves a poll for each.
 ///  - A fiber that was called and finds nothing goes before all others again; a newcomer that finds somebody waiting
 ///    queues without trying. So waiters are served in the order in which they came.

@@ -12,11 +12,10 @@ struct ownership {
     [[nodiscard]] static io::descriptor adopt_fresh_socket(int number, int& error) noexcept;
     /// The same for a socket with messages.
     [[nodiscard]] static io::descriptor adopt_fresh_message_socket(int number, int& error) noexcept;
-    /// The same for a descriptor of any kind and mode, as io::descriptor does it.
-    [[nodiscard]] static io::descriptor adopt_fresh(int number, int& error) noexcept;
-
     /// The same for the end of a new pipe.
     [[nodiscard]] static io::descriptor adopt_fresh_pipe_end(int number, int& error) noexcept;
+    /// The same for a descriptor of any kind that has come from another process, in whose mode it stays.
+    [[nodiscard]] static io::descriptor adopt_received(int number, int& error) noexcept;
 
     /// The owner of `number`; or, if there is an error, none, and it is closed.
     [[nodiscard]] static io::descriptor owner_of(int number, int error) noexcept;

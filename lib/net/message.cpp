@@ -113,7 +113,7 @@ public:
     int hand_over(std::span<io::descriptor> into) noexcept {
         for (std::size_t i = 0; i < count_; ++i) {
             int error = 0;
-            into[i] = ownership::adopt_fresh(numbers_[i], error);
+            into[i] = ownership::adopt_received(numbers_[i], error);
             if (error != 0) { // that one is closed
                 close_from(i + 1);
                 for (std::size_t adopted = 0; adopted < i; ++adopted)

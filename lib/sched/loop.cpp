@@ -320,14 +320,13 @@ fiber_base* loop::finish(fiber_base& fiber) noexcept {
     records_ahead ahead{fibers_};
     while (!fiber.joiners.empty()) {
         wait_record& joiner = fiber.joiners.pop_front();
-        if (!fiber.joiners.empty())
-            ahead.after(*joiner.owner);
         if (joiner.value == turn() && slice_ > 0 &&
             joiner.reason.load(std::memory_order_relaxed) == wake_reason::none) {
             lender = joiner.owner;
             lender->waiting = nullptr;
-        } else {
-            wake(joiner, wake_reason::notified);
+        } else if (wake(joiner, wake_reason::notified) && joiner.scope == wait_scope::local && !fiber.joiners.empty()) {
+            ahead.after(
+                *joiner.owner); // which parked here: in the child of a fork() the other records have been claimed
         }
         // Completion wins, until the joiner has run: who finds that it has ended need not look at the fiber, which another
         // may have joined and freed by then.
@@ -422,7 +421,8 @@ void loop::drive() {
     }
 }
 
-// Lets the driver look for IO, and waits there if no fiber is ready; then fires timers.
+// Lets the driver look for IO, and waits there if no fiber is ready, and none is left of those for whom it found something; then
+// fires timers.
 void loop::poll() {
     if (!inbox_.empty())
         take_posted();

@@ -236,7 +236,8 @@ private:
     void drop_others() noexcept;
 
     // What more fibers than these touch at a switch (a line of the control block, two or three of the stack) no longer fits
-    // the first-level cache: it is fetched ahead, by so many places in the queue.
+    // the first-level cache: it is fetched ahead, by so many places in the queue. Those whose events ev_driver delivers at once, no more
+    // than these, it has fetched already.
     static constexpr std::size_t prefetch_least = 64;
     static constexpr std::size_t prefetch_control_block = 12;
     static constexpr std::size_t prefetch_stack = 6;
@@ -255,7 +256,7 @@ private:
 
     loop_driver& driver_;
     timer_queue timers_;
-    loop_time last_look_ = 0;   // when drive() looked at the clock while fibers were ready, or later
+    loop_time last_look_ = 0;   // when drive() last looked at the clock without having slept
     std::size_t round_end_ = 0; // when so many have been popped, all who were ready at the last look at IO have run
     vacancy vacancy_;
     std::size_t vacancies_ = 0; // how often it is in the ready queue

@@ -28,7 +28,8 @@ public:
     /// reach `until`, whichever is first. May return early without a reason. When it may wait, others may be left for wake_more().
     virtual void run_once(loop_time until) = 0;
 
-    /// Wakes more of the fibers whose events run_once() has found. False: there are none.
+    /// Wakes more of the fibers whose events run_once() has found. False: there are none. Must have been false before run_once()
+    /// is asked to wait.
     virtual bool wake_more() noexcept { return false; }
 
     /// Makes run_once() return, now or when it is next called. From any thread.

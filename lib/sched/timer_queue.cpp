@@ -4,6 +4,11 @@
 #include <bit>
 
 namespace coir::detail {
+namespace {
+
+constexpr std::size_t most_displaced = 4;
+
+} // namespace
 
 bool timer_queue::empty() const noexcept {
     return others_.empty() &&
@@ -27,19 +32,28 @@ void timer_queue::reserve_more(std::size_t count) {
 }
 
 void timer_queue::arm(timer& added, loop_time when) noexcept {
-    timer_run* best = nullptr; // the one that ends next before `when`, or else an empty one
-    for (timer_run& each : runs_) {
-        if (each.empty()) {
-            if (!best)
-                best = &each;
-        } else if (each.latest() <= when && (!best || best->empty() || best->latest() < each.latest())) {
-            best = &each;
-        }
-    }
-    if (best)
-        best->arm(added, when);
+    if (timer_run* run = run_for(when))
+        run->arm(added, when);
     else
         others_.arm(added, when);
+}
+
+timer_run* timer_queue::run_for(loop_time when) noexcept {
+    timer_run* best = nullptr; // that ends next before `when`, or else an empty one
+    timer_run* shortest = nullptr;
+    for (timer_run& each : runs_) {
+        if (each.takes(when) && (!best || best->empty() || (!each.empty() && best->latest() < each.latest())))
+            best = &each;
+        if (!shortest || each.length() < shortest->length())
+            shortest = &each;
+    }
+    if (best || shortest->length() > most_displaced)
+        return best;
+    while (!shortest->empty()) {
+        const loop_time displaced = shortest->earliest();
+        others_.arm(shortest->pop(), displaced);
+    }
+    return shortest;
 }
 
 void timer_queue::disarm(timer& removed) noexcept {

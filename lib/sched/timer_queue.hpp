@@ -13,7 +13,7 @@ namespace coir::detail {
 ///
 /// Those of a server come nearly in order: each is as far from now as the one before, or there are two or three such distances.
 /// So there are a few runs, which cost little; a deadline goes to the run that ends next before it (as in patience sorting), and
-/// what would be out of order in all of them goes to a heap.
+/// what no run takes goes to a heap. A few late ones do not keep a run for themselves: they move to the heap when another needs it.
 class timer_queue {
 public:
     [[nodiscard]] bool empty() const noexcept;
@@ -46,6 +46,7 @@ private:
     static constexpr unsigned mark_shift = 30; // of timer::timer_index; 0: in the heap
 
     void reserve_more(std::size_t count);
+    [[nodiscard]] timer_run* run_for(loop_time when) noexcept;
 
     std::array<timer_run, 3> runs_{timer_run{1U << mark_shift}, timer_run{2U << mark_shift},
                                    timer_run{3U << mark_shift}};

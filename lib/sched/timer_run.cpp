@@ -2,20 +2,27 @@
 
 #include <algorithm>
 #include <bit>
-#include <utility>
 
 namespace coir::detail {
+namespace {
+
+constexpr std::size_t least_places = 128;
+constexpr std::size_t most_places = 16'384;
+
+} // namespace
 
 void timer_run::reserve(std::size_t count) {
-    if (entries_ && 2 * count <= mask_ + 1)
+    // Twice as many as timers, so that gaps need not be closed for each.
+    const std::size_t larger = std::bit_ceil(std::clamp(2 * count, least_places, most_places));
+    if (larger <= capacity_)
         return;
-    const std::size_t larger = std::bit_ceil(std::max<std::size_t>(2 * count, 128));
     auto entries = std::make_unique_for_overwrite<timer_entry[]>(larger); // untouched pages cost nothing
     const std::unique_ptr<timer_entry[]> before = std::exchange(entries_, std::move(entries));
-    const std::size_t mask_before = std::exchange(mask_, larger - 1);
+    const std::size_t capacity_before = std::exchange(capacity_, larger);
     const std::size_t end = std::exchange(tail_, head_);
+    gaps_ = 0;
     for (std::size_t i = head_; i != end; ++i)
-        if (const timer_entry& each = before[i & mask_before]; each.what)
+        if (const timer_entry& each = before[i & (capacity_before - 1)]; each.what)
             append(each);
 }
 

@@ -8,6 +8,7 @@
 #include <coir/channel.hpp>
 #include <coir/context.hpp>
 #include <coir/descriptor.hpp>
+#include <coir/event.hpp>
 #include <coir/fiber.hpp>
 #include <coir/io.hpp>
 #include <coir/offload.hpp>
@@ -262,6 +263,40 @@ TEST(fork, of_another_than_the_first_fiber_ends_run_by_cancelled_in_the_child) {
                 return child;
             });
             status = status_of(forker.join());
+        });
+    } catch (const coir::cancelled&) {
+        cancelled = true;
+    }
+    if (::getpid() != parent)
+        ::_exit(cancelled ? 0 : 1);
+    EXPECT_FALSE(cancelled);
+    EXPECT_EQ(status, 0);
+}
+
+// Those who waited for its end do not exist there: nothing of them is touched when it ends.
+TEST(fork, of_a_fiber_that_others_wait_for_leaves_none_of_them_to_be_woken) {
+    const pid_t parent = ::getpid();
+    bool cancelled = false;
+    int status = -1;
+    try {
+        coir::run([&] {
+            coir::event go;
+            std::vector<coir::fiber<void>> waiting;
+            auto forker = spawn([&] {
+                go.wait();
+                const pid_t child = ::fork();
+                if (child == 0)
+                    waiting.clear();
+                return child;
+            });
+            this_fiber::yield();
+            for (int i = 0; i < 500; ++i)
+                waiting.push_back(spawn([&] { forker.wait(); }));
+            this_fiber::yield();
+            go.set();
+            status = status_of(forker.join());
+            for (auto& each : waiting)
+                each.join();
         });
     } catch (const coir::cancelled&) {
         cancelled = true;

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <system_error>
 #include <unistd.h>
@@ -15,16 +16,23 @@
 
 namespace {
 
+// Counts the calls that libev and coir make: a function in the program comes before the C library's.
+std::atomic<int> polls;
 std::atomic<int> transfers;
 
 } // namespace
 
-// Counted: a function in the program comes before the C library's.
-// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
+extern "C" int epoll_wait(int epoll, epoll_event* events, int size, int timeout) {
+    ++polls;
+    return static_cast<int>(::syscall(SYS_epoll_pwait, epoll, events, size, timeout, nullptr, 8));
+}
+
 extern "C" ssize_t recv(int number, void* data, size_t size, int flags) {
     ++transfers;
     return ::syscall(SYS_recvfrom, number, data, size, flags, nullptr, nullptr);
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 
 namespace coir::test {
 namespace {
@@ -133,6 +141,43 @@ TEST_F(reported_events, an_event_is_not_for_the_next_file_of_that_number) {
         reader_of_next.join();
         // One by each reader but one, and two by that of the next file: before it waits, and when its time is over.
         EXPECT_EQ(transfers, static_cast<int>(count) + 1);
+    });
+}
+
+// Of a descriptor that is not ours each wait begins a registration of its own. That does not take away from those who wait there
+// already what one poll has found for them.
+TEST_F(reported_events, are_not_lost_by_newcomers_at_a_borrowed_descriptor) {
+    coir::run([] {
+        constexpr std::size_t count = 200;
+        let_polls_take(count);
+        std::vector<ends> all;
+        std::vector<fiber<void>> readers;
+        std::vector<int> shared; // some of the descriptors, in all parts of what a poll finds
+        int polls_before = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            all.push_back(make_pipe());
+            const int number = all.back().read.get();
+            if (i % 20 == 0)
+                shared.push_back(number);
+            readers.push_back(spawn([&, number, waits_for_shared = i % 20 == 0] {
+                std::array<std::byte, 4> byte{};
+                EXPECT_EQ(io::read_some(number, byte, 5s), 1U);
+                if (waits_for_shared) {
+                    EXPECT_LE(polls - polls_before, 1);
+                    return;
+                }
+                for (const int each : shared) {
+                    std::error_code error;
+                    (void)io::read_some(each, byte, error, 1us);
+                }
+            }));
+        }
+        this_fiber::yield();
+        for (const ends& each : all)
+            ASSERT_EQ(::write(each.write.get(), "x", 1), 1);
+        polls_before = polls;
+        for (auto& reader : readers)
+            reader.join();
     });
 }
 

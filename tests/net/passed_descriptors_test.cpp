@@ -97,6 +97,66 @@ TEST_F(passed_descriptors, a_pipe_works_at_the_other_end) {
     });
 }
 
+int mode_of(const raw& descriptor) {
+    return ::fcntl(descriptor.get(), F_GETFL);
+}
+
+// Its open file is the sender's as well (hazard H4), and fibers that wait for it do not block the thread for that.
+TEST_F(passed_descriptors, stay_in_the_mode_they_are_in) {
+    coir::run([] {
+        for (const bool as_pipe : {true, false}) {
+            auto [near, far] = unix_seqpacket::pair();
+            ends made = as_pipe ? make_pipe() : make_sockets();
+            const int read_mode = mode_of(made.read);
+            const int write_mode = mode_of(made.write);
+            ASSERT_EQ((read_mode | write_mode) & O_NONBLOCK, 0);
+            near.send(bytes_of("both"), std::array{made.read.get(), made.write.get()}, 5s);
+            std::array<io::descriptor, 2> into;
+            std::array<std::byte, 10> buffer{};
+            ASSERT_EQ(far.receive(buffer, into, 5s).descriptors, 2U);
+
+            auto reader = spawn([&] { return into[0].read_some(buffer, 5s); });
+            this_fiber::yield();
+            std::error_code error;
+            into[0].read_some(buffer, error, 1us);
+            EXPECT_EQ(error, std::errc::timed_out);
+            EXPECT_EQ(::write(made.write.get(), "x", 1), 1);
+            EXPECT_EQ(reader.join(), 1U);
+
+            std::vector<std::byte> much(1'000'000); // more than there is room for
+            auto writer = spawn([&] { return into[1].write_all(much, 5s); });
+            EXPECT_EQ(into[0].read_all(much, 5s), much.size());
+            EXPECT_EQ(writer.join(), much.size());
+            EXPECT_EQ(mode_of(made.read), read_mode);
+            EXPECT_EQ(mode_of(made.write), write_mode);
+
+            const io::descriptor faster{into[1].release()};
+            EXPECT_EQ(mode_of(made.write), write_mode | O_NONBLOCK);
+        }
+    });
+}
+
+TEST_F(passed_descriptors, a_listening_socket_accepts_at_the_other_end) {
+    coir::run([] {
+        auto [near, far] = unix_seqpacket::pair();
+        raw listening{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        ASSERT_EQ(::listen(listening.get(), 8), 0); // at a port of the system's choice
+        near.send(bytes_of("listener"), std::array{listening.get()}, 5s);
+        std::array<io::descriptor, 1> into;
+        std::array<std::byte, 10> buffer{};
+        ASSERT_EQ(far.receive(buffer, into, 5s).descriptors, 1U);
+        net::tcp_listener listener{std::move(into[0])};
+        std::error_code error;
+        (void)listener.accept(error, 1us);
+        EXPECT_EQ(error, std::errc::timed_out);
+        auto client = spawn([port = listener.local_endpoint().port()] {
+            return net::tcp_stream{net::endpoint{"127.0.0.1", port}};
+        });
+        EXPECT_TRUE(listener.accept(5s));
+        (void)client.join();
+    });
+}
+
 // More than there is place for: all are closed, and it is said. The data is there.
 // Opened with O_PATH, which no mode can be set of.
 TEST_F(passed_descriptors, a_name_without_a_file_arrives) {
