@@ -38,22 +38,27 @@ void timer_queue::arm(timer& added, loop_time when) noexcept {
         others_.arm(added, when);
 }
 
+// The one that ends next before `when`, or else an empty one; null: none takes it.
 timer_run* timer_queue::run_for(loop_time when) noexcept {
-    timer_run* best = nullptr; // that ends next before `when`, or else an empty one
-    timer_run* shortest = nullptr;
-    for (timer_run& each : runs_) {
+    timer_run* best = nullptr;
+    for (timer_run& each : runs_)
         if (each.takes(when) && (!best || best->empty() || (!each.empty() && best->latest() < each.latest())))
             best = &each;
-        if (!shortest || each.length() < shortest->length())
-            shortest = &each;
+    return best ? best : vacate_a_run();
+}
+
+// Null if all are long.
+timer_run* timer_queue::vacate_a_run() noexcept {
+    timer_run& shortest =
+        *std::min_element(runs_.begin(), runs_.end(),
+                          [](const timer_run& one, const timer_run& other) { return one.length() < other.length(); });
+    if (shortest.length() > most_displaced)
+        return nullptr;
+    while (!shortest.empty()) {
+        const loop_time displaced = shortest.earliest();
+        others_.arm(shortest.pop(), displaced);
     }
-    if (best || shortest->length() > most_displaced)
-        return best;
-    while (!shortest->empty()) {
-        const loop_time displaced = shortest->earliest();
-        others_.arm(shortest->pop(), displaced);
-    }
-    return shortest;
+    return &shortest;
 }
 
 void timer_queue::disarm(timer& removed) noexcept {

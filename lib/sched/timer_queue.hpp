@@ -47,6 +47,7 @@ private:
 
     void reserve_more(std::size_t count);
     [[nodiscard]] timer_run* run_for(loop_time when) noexcept;
+    [[nodiscard]] timer_run* vacate_a_run() noexcept;
 
     std::array<timer_run, 3> runs_{timer_run{1U << mark_shift}, timer_run{2U << mark_shift},
                                    timer_run{3U << mark_shift}};

@@ -33,7 +33,7 @@ public:
 
     /// `when` comes after all others, and there is room.
     [[nodiscard]] bool takes(loop_time when) const noexcept {
-        return (empty() || latest() <= when) && (length() < capacity_ || 2 * gaps_ >= capacity_);
+        return (length() < capacity_ || 2 * gaps_ >= capacity_) && (empty() || latest() <= when);
     }
     /// It must be one that it takes().
     void arm(timer& added, loop_time when) noexcept {

@@ -128,6 +128,28 @@ TEST_F(timers, that_come_in_order_are_armed_and_disarmed_without_end) {
     EXPECT_EQ(left, records.size());
 }
 
+// The runs take some 50,000; the others are in the heap.
+TEST_F(timers, may_be_more_than_the_runs_take) {
+    constexpr loop_time count = 60'000;
+    std::vector<wait_record*> armed;
+    for (loop_time when = 0; when < count; ++when)
+        armed.push_back(&arm(when));
+    for (loop_time when = 0; when < count; when += 3)
+        queue.disarm(*armed[static_cast<std::size_t>(when)]);
+    for (loop_time when = 0; when < count; when += 3) // where there are gaps now, and where there are none
+        queue.arm(*armed[static_cast<std::size_t>(when)], count + when);
+    for (loop_time when = 0; when < count; ++when)
+        if (when % 3 != 0) {
+            ASSERT_EQ(queue.earliest(), when);
+            ASSERT_EQ(queue.pop_due(when), armed[static_cast<std::size_t>(when)]);
+        }
+    for (loop_time when = 0; when < count; when += 3) {
+        ASSERT_EQ(queue.earliest(), count + when);
+        ASSERT_EQ(queue.pop_due(for_ever), armed[static_cast<std::size_t>(when)]);
+    }
+    EXPECT_TRUE(queue.empty());
+}
+
 TEST_F(timers, keep_their_places_when_more_room_is_made) {
     std::vector<wait_record*> armed;
     for (loop_time when = 0; when < 1'000; ++when) {
