@@ -44,40 +44,32 @@ int find_kind(int number, descriptor_kind& kind) noexcept {
 
 namespace {
 
-int adopt(loop& here, int number) noexcept {
-    descriptor_kind kind{};
-    if (const int error = find_kind(number, kind))
-        return error;
-    const int mode = ::fcntl(number, F_GETFL);
-    if (mode == -1)
-        return errno;
-    if (!(mode & (O_NONBLOCK | O_PATH)) && ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
-        return errno;
-    return descriptors_of(here).adopt(number, kind, descriptor_table::origin::unknown);
-}
-
 bool is_listening(int number) noexcept {
     int listens = 0;
     socklen_t size = sizeof listens;
     return ::getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
 }
 
-// Others have the open file as well, and its mode is theirs (hazard H4). Transfers of sockets ask not to block each by itself;
-// of a pipe or terminal they do so if it counts as borrowed. Only for accept4() there is no such way.
-int adopt_received(loop& here, int number) noexcept {
+// Transfers of sockets ask not to block each by itself; of a pipe or terminal they do so if it counts as borrowed. Only for
+// accept4() there is no such way.
+bool can_stay_in_blocking_mode(int number, descriptor_kind& kind) noexcept {
+    if (kind == descriptor_kind::pipe || kind == descriptor_kind::other)
+        kind = descriptor_kind::borrowed;
+    return !is_listening(number);
+}
+
+// The mode is that of the open file, and not ours to change if others have it as well (hazard H4).
+int adopt(loop& here, int number, descriptor_table::origin from, bool is_shared) noexcept {
     descriptor_kind kind{};
     if (const int error = find_kind(number, kind))
         return error;
     const int mode = ::fcntl(number, F_GETFL);
     if (mode == -1)
         return errno;
-    if (!(mode & (O_NONBLOCK | O_PATH))) {
-        if (kind == descriptor_kind::pipe || kind == descriptor_kind::other)
-            kind = descriptor_kind::borrowed;
-        else if (is_listening(number) && ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
-            return errno;
-    }
-    return descriptors_of(here).adopt(number, kind, descriptor_table::origin::fresh);
+    if (!(mode & (O_NONBLOCK | O_PATH)) && !(is_shared && can_stay_in_blocking_mode(number, kind)) &&
+        ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
+        return errno;
+    return descriptors_of(here).adopt(number, kind, from);
 }
 
 // The slot on this thread's loop, or null.
@@ -117,7 +109,7 @@ io::descriptor ownership::adopt_fresh_message_socket(int number, int& error) noe
 }
 
 io::descriptor ownership::adopt_received(int number, int& error) noexcept {
-    error = detail::adopt_received(*loop::current(), number);
+    error = adopt(*loop::current(), number, descriptor_table::origin::fresh, true);
     return owner_of(number, error);
 }
 
@@ -143,7 +135,7 @@ namespace io {
 
 descriptor::descriptor(int number) {
     detail::loop& here = detail::loop::of_running_fiber("io::descriptor");
-    if (const int error = detail::adopt(here, number))
+    if (const int error = detail::adopt(here, number, detail::descriptor_table::origin::unknown, false))
         throw std::system_error(detail::error_code_of(error),
                                 "io::descriptor" + detail::place_of(number, detail::error_code_of(error)));
     number_ = number;

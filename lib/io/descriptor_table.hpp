@@ -129,7 +129,7 @@ private:
     // room for every side.
     std::vector<descriptor_side*> reports_;
     std::size_t first_report_ = 0;
-    std::size_t used_chunks_ = 0;
+    std::size_t used_chunks_ = 0;        // of chunks_: not null
     descriptor_slot* changes_ = nullptr; // slots whose watchers were started or stopped since the last settle()
     struct ev_loop* events_;
     int epoll_ = -1; // see epoll_descriptor()

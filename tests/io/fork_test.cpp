@@ -249,61 +249,58 @@ TEST(fork, of_a_child_that_has_not_called_coir_leaves_the_grandchild_the_fiber) 
     });
 }
 
-// The first fiber's result is never known there.
-TEST(fork, of_another_than_the_first_fiber_ends_run_by_cancelled_in_the_child) {
+/// coir::run() of `body`, in which another fiber than the first forks, and which returns how the child has ended. The child must end
+/// run() by cancelled: the first fiber's result is never known there.
+template <class Body> int status_of_cancelled_child(Body body) {
     const pid_t parent = ::getpid();
     bool cancelled = false;
     int status = -1;
     try {
-        coir::run([&] {
-            auto forker = spawn([] {
-                const pid_t child = ::fork();
-                if (child == 0)
-                    this_fiber::sleep_for(1ms);
-                return child;
-            });
-            status = status_of(forker.join());
-        });
+        status = coir::run(body);
     } catch (const coir::cancelled&) {
         cancelled = true;
     }
     if (::getpid() != parent)
         ::_exit(cancelled ? 0 : 1);
     EXPECT_FALSE(cancelled);
+    return status;
+}
+
+TEST(fork, of_another_than_the_first_fiber_ends_run_by_cancelled_in_the_child) {
+    const int status = status_of_cancelled_child([] {
+        auto forker = spawn([] {
+            const pid_t child = ::fork();
+            if (child == 0)
+                this_fiber::sleep_for(1ms);
+            return child;
+        });
+        return status_of(forker.join());
+    });
     EXPECT_EQ(status, 0);
 }
 
 // Those who waited for its end do not exist there: nothing of them is touched when it ends.
 TEST(fork, of_a_fiber_that_others_wait_for_leaves_none_of_them_to_be_woken) {
-    const pid_t parent = ::getpid();
-    bool cancelled = false;
-    int status = -1;
-    try {
-        coir::run([&] {
-            coir::event go;
-            std::vector<coir::fiber<void>> waiting;
-            auto forker = spawn([&] {
-                go.wait();
-                const pid_t child = ::fork();
-                if (child == 0)
-                    waiting.clear();
-                return child;
-            });
-            this_fiber::yield();
-            for (int i = 0; i < 500; ++i)
-                waiting.push_back(spawn([&] { forker.wait(); }));
-            this_fiber::yield();
-            go.set();
-            status = status_of(forker.join());
-            for (auto& each : waiting)
-                each.join();
+    const int status = status_of_cancelled_child([] {
+        coir::event go;
+        std::vector<coir::fiber<void>> waiting;
+        auto forker = spawn([&] {
+            go.wait();
+            const pid_t child = ::fork();
+            if (child == 0)
+                waiting.clear();
+            return child;
         });
-    } catch (const coir::cancelled&) {
-        cancelled = true;
-    }
-    if (::getpid() != parent)
-        ::_exit(cancelled ? 0 : 1);
-    EXPECT_FALSE(cancelled);
+        this_fiber::yield();
+        for (int i = 0; i < 500; ++i)
+            waiting.push_back(spawn([&] { forker.wait(); }));
+        this_fiber::yield();
+        go.set();
+        const int ended = status_of(forker.join());
+        for (auto& each : waiting)
+            each.join();
+        return ended;
+    });
     EXPECT_EQ(status, 0);
 }
 
