@@ -40,8 +40,12 @@ public:
 
     /// Room for `count` elements in all. Strong guarantee; amortised O(1) an element.
     void reserve(std::size_t count) {
-        if (count <= capacity())
-            return;
+        if (count > capacity()) [[unlikely]]
+            grow(count);
+    }
+
+private:
+    [[gnu::noinline]] void grow(std::size_t count) {
         const std::size_t larger = std::bit_ceil(std::max<std::size_t>(count, 64));
         auto elements = std::make_unique_for_overwrite<T*[]>(larger); // untouched pages cost nothing
         for (std::size_t i = head_; i != tail_; ++i)
@@ -50,7 +54,6 @@ public:
         mask_ = larger - 1;
     }
 
-private:
     std::unique_ptr<T*[]> elements_;
     std::size_t mask_ = 0;
     std::size_t head_ = 0; // counts pops

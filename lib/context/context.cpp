@@ -66,7 +66,7 @@ void context_main(void* argument) {
     state.done = true;
     resumption& back = *state.resumer; // stays: not null means that it cannot be resumed
     back.ended = &state;
-    leave_stack(state, back);
+    leave_stack(thread_exceptions(), state, back);
 }
 
 } // namespace

@@ -24,6 +24,12 @@ extern constinit thread_local exception_globals* remembered_exceptions;
     return (reinterpret_cast<std::size_t>(thread.caught_exceptions) | thread.uncaught_exceptions) == 0;
 }
 
+/// What is kept for `to` goes into the thread, in place of what is there.
+[[gnu::always_inline]] inline void restore_exceptions(exception_globals& thread, execution& to) {
+    thread = to.is_plain ? exception_globals{nullptr, 0} : *to.exceptions;
+    to.is_plain = true;
+}
+
 /// The one place where exception state changes hands (hazards A1, A2): out of the thread into `kept`, which must stay until
 /// `from` is continued, and what is kept for `to` into the thread. May be left out when the thread's is empty, and `to` is
 /// plain.
@@ -31,8 +37,7 @@ inline void exchange_exceptions(exception_globals& thread, exception_globals& ke
     kept = thread;
     from.exceptions = &kept;
     from.is_plain = is_empty(thread);
-    thread = to.is_plain ? exception_globals{nullptr, 0} : *to.exceptions;
-    to.is_plain = true;
+    restore_exceptions(thread, to);
 }
 
 } // namespace coir::detail

@@ -27,13 +27,4 @@ void switch_with_exceptions(execution& from, execution& to) noexcept {
     coir_switch(&from.stack_pointer, to.stack_pointer);
 }
 
-void leave_stack(execution& from, execution& to) {
-    exception_globals& thread = thread_exceptions();
-    exception_globals dropped;
-    exchange_exceptions(thread, dropped, from, to);
-    sanitizer::before_switch(from, to, true);
-    coir_switch(&from.stack_pointer, to.stack_pointer);
-    __builtin_unreachable();
-}
-
 } // namespace coir::detail

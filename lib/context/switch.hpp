@@ -31,6 +31,11 @@ namespace coir::detail {
 }
 
 /// As switch_stacks(), for an execution that has ended: its exceptions are dropped (hazard A3), nobody comes back.
-[[noreturn]] void leave_stack(execution& from, execution& to);
+[[noreturn, gnu::always_inline]] inline void leave_stack(exception_globals& thread, execution& from, execution& to) {
+    restore_exceptions(thread, to);
+    sanitizer::before_switch(from, to, true);
+    coir_switch(&from.stack_pointer, to.stack_pointer);
+    __builtin_unreachable();
+}
 
 } // namespace coir::detail

@@ -14,12 +14,6 @@
 namespace coir::detail {
 namespace {
 
-[[noreturn]] void throw_wrong_joiner(const loop& here, const fiber_base& fiber) {
-    if (&here.running() == &fiber)
-        throw std::logic_error("coir: " + describe(fiber) + " cannot join itself: it would wait for ever");
-    throw std::logic_error("coir: " + describe(fiber) + " belongs to the loop of another thread: join it there");
-}
-
 // Frees an ended fiber whose result nobody has asked for. A failure is not lost without a word.
 void discard(fiber_base& fiber) noexcept {
     if (fiber.failure && !is_cancelled(fiber.failure)) // cancelled is what was asked for
@@ -61,51 +55,6 @@ void fiber_base::operator delete(void* block, std::size_t size) noexcept {
 
 void spawn_fiber(fiber_base& fiber, const spawn_parameters& parameters) {
     loop::of_running_fiber("spawn()").spawn(fiber, parameters);
-}
-
-bool end_case::try_now() {
-    if (!fiber_)
-        throw_not_joinable();
-    if (fiber_->finished)
-        return true;
-    const loop& here = loop::of_running_fiber("select()");
-    if (&here.running() == fiber_ || &here != fiber_->owner)
-        throw_wrong_joiner(here, *fiber_);
-    return false;
-}
-
-bool end_case::enter() noexcept {
-    if (fiber_->finished)
-        return false;
-    fiber_->joiners.push_back(record());
-    return true;
-}
-
-void end_case::leave() noexcept {
-    if (record().is_linked()) // else it has ended, and may be gone
-        record().unlink();
-}
-
-bool end_case::complete(wake_reason /*why*/) {
-    return true;
-}
-
-void park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
-    loop& here = loop::of_running_fiber("fiber::join()");
-    if (&here.running() == &fiber || &here != fiber.owner) [[unlikely]]
-        throw_wrong_joiner(here, fiber);
-    if (fiber.finished) { // since the caller looked: in the child of a fork() the first line has dropped it
-        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
-        return;
-    }
-    return here.park_until_end(record, fiber, until);
-}
-
-bool end_join(wait_record& record) {
-    const wake_reason reason = record.owner->owner->end_wait(record);
-    if (reason == wake_reason::cancelled)
-        throw_cancelled(*record.owner, "fiber::join");
-    return reason == wake_reason::notified;
 }
 
 void cancel_fiber(fiber_base& fiber) noexcept {

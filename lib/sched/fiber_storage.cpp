@@ -64,6 +64,8 @@ fiber_storage& obtain_storage() {
 
 } // namespace
 
+fiber_storage::~fiber_storage() = default;
+
 local_value_factory::~local_value_factory() = default;
 
 storage_key next_storage_key() noexcept {

@@ -12,6 +12,8 @@ namespace coir::detail {
 
 /// What few fibers have: values of fiber_locals, bindings of context_vars, the failures of the last task group.
 struct fiber_storage {
+    ~fiber_storage(); // out of line: the end of a fiber that has none is short
+
     struct local {
         storage_key key;
         void* value;

@@ -6,7 +6,6 @@
 #include "sched/describe.hpp"
 #include "sched/fiber_main.hpp"
 #include "sched/fiber_storage.hpp"
-#include "sched/records_ahead.hpp"
 #include "sched/shared_wait.hpp"
 #include "sched/stack_statistics.hpp"
 #include "sched/stacks_at_exit.hpp"
@@ -53,6 +52,11 @@ constexpr std::size_t most_searched = 10'000;
 constexpr std::uint64_t ids_per_block = 1024;
 constinit std::atomic<std::uint64_t> next_block_of_ids{1};
 
+[[gnu::noinline]] void set_name(fiber_base& fiber, std::string_view name) {
+    fiber.name = std::make_unique<char[]>(name.size() + 1);
+    std::memcpy(fiber.name.get(), name.data(), name.size());
+}
+
 } // namespace
 
 constinit thread_local loop* loop::current_ = nullptr;
@@ -88,10 +92,8 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
     // A fiber is once in the ready queue and has one timer at most: so neither waking nor parking can fail later.
     ready_.reserve(fiber_count_ + 1 + vacancies_);
     timers_.reserve(fiber_count_ + 1 + armed_scopes_);
-    if (!parameters.name.empty()) {
-        fiber.name = std::make_unique<char[]>(parameters.name.size() + 1);
-        std::memcpy(fiber.name.get(), parameters.name.data(), parameters.name.size());
-    }
+    if (!parameters.name.empty())
+        set_name(fiber, parameters.name);
     if (!running_ || running_->storage)
         inherit_context(fiber);
     stacks.promise();
@@ -103,29 +105,19 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
     fiber.owner = this;
     fiber.stacks = &stacks;
     fiber.control_words = current_control_words();
-    fiber.cancel_requested = fiber.cancel_called = shutting_down_;
+    if (shutting_down_) [[unlikely]]
+        fiber.cancel_requested = fiber.cancel_called = true;
     fibers_.push_back(fiber);
     ++fiber_count_;
     fiber.place_in_queue = ready_.pushed();
     ready_.push(&fiber);
 }
 
-// Gives a spawned fiber its stack. False: it could not have one, and has ended with that as its failure.
-bool loop::start(fiber_base& fiber) noexcept {
-    try {
-        const stack fresh = fiber.stacks->allocate(&fiber);
-        fiber.stack = fresh.bottom;
-        fiber.is_plain = true;
-        sanitizer::fresh_stack(fiber, fresh.bottom, fresh.size());
-        fiber.stack_pointer = make_first_frame(fresh.bottom, fresh.top, fiber.control_words, fiber_main, this);
-        return true;
-    } catch (...) {
-        fiber.failure = std::current_exception();
-        if (!fiber.has_handle && !fiber.scope) // a task group is told
-            report(describe(fiber) + ", which is detached, could not start: no stack");
-        (void)finish(fiber); // nobody has lent it a turn
-        return false;
-    }
+void loop::start_failed(fiber_base& fiber) noexcept {
+    fiber.failure = std::current_exception();
+    if (!fiber.has_handle && !fiber.scope) // a task group is told
+        report(describe(fiber) + ", which is detached, could not start: no stack");
+    (void)finish(fiber); // nobody has lent it a turn
 }
 
 execution& loop::next() noexcept {
@@ -153,40 +145,6 @@ void loop::switch_to_any(fiber_base& self) noexcept {
     if (&to == &self) [[unlikely]]
         return;
     return switch_stacks(exceptions_, self, to);
-}
-
-void loop::park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
-    fiber_base& self = *running_;
-    fiber.joiners.push_back(record);
-    if (!enter_wait(record, until)) [[unlikely]]
-        return;
-    if (fiber.stack) {
-        waits_for_fiber_ = true; // who closes a cycle joins one that runs already
-        return switch_to_next(self);
-    }
-    // Its place remains, a vacancy, and it may soon need another one.
-    if (slice_ <= 0 || ready_.capacity() <= fiber_count_ + vacancies_)
-        return switch_to_next(self);
-    take_out_of_queue(fiber);
-    self.saved_errno = errno_;
-    if (!start(fiber)) [[unlikely]]
-        return switch_to_any(self); // it has ended
-    record.value = turn();
-    --slice_;
-    running_ = &fiber;
-    errno_ = fiber.saved_errno;
-    return switch_stacks(exceptions_, self, fiber);
-}
-
-// Elsewhere in the queue the others would have to move.
-void loop::take_out_of_queue(fiber_base& unstarted) noexcept {
-    ready_.replace(unstarted.place_in_queue, &vacancy_);
-    ++vacancies_;
-    while (vacancies_ > 0 && ready_.newest() == &vacancy_) {
-        (void)ready_.pop_newest();
-        --vacancies_;
-    }
-    round_end_ = std::min(round_end_, ready_.pushed());
 }
 
 void loop::skip_vacancies() noexcept {
@@ -278,26 +236,13 @@ void loop::cancel_all() noexcept {
 // The end of a fiber, except for leaving its stack. Frees it if nobody refers to it. Returns who has lent it the turn, and gets
 // it back, or null.
 fiber_base* loop::finish(fiber_base& fiber) noexcept {
-    fiber_base* lender = nullptr;
     fiber.finished = true;
     fiber.unlink();
     --fiber_count_;
     fiber.stacks->end_promise();
-    records_ahead ahead{fibers_};
-    while (!fiber.joiners.empty()) {
-        wait_record& joiner = fiber.joiners.pop_front();
-        if (joiner.value == turn() && slice_ > 0 &&
-            joiner.reason.load(std::memory_order_relaxed) == wake_reason::none) {
-            lender = joiner.owner;
-            lender->waiting = nullptr;
-        } else if (wake(joiner, wake_reason::notified) && joiner.scope == wait_scope::local && !fiber.joiners.empty()) {
-            ahead.after(
-                *joiner.owner); // which parked here: in the child of a fork() the other records have been claimed
-        }
-        // Completion wins, until the joiner has run: who finds that it has ended need not look at the fiber, which another
-        // may have joined and freed by then.
-        joiner.reason.store(wake_reason::notified, std::memory_order_relaxed);
-    }
+    fiber_base* const lender = take_lender(fiber);
+    if (!fiber.joiners.empty())
+        wake_joiners(fiber);
     if (&fiber == main_)
         slice_ = 0; // drive() cancels the others
     if (!fiber.has_handle)
@@ -307,10 +252,9 @@ fiber_base* loop::finish(fiber_base& fiber) noexcept {
 
 // The body of every stack: runs the running fiber, and then, without a switch, fibers that have not started yet and want
 // a stack of this size. Leaves the stack when the next fiber has one of its own.
-void loop::run_fibers() {
+inline void loop::run_fibers() {
     stack_pool& stacks = *running_->stacks;
     std::byte* const stack = running_->stack;
-    stack_label& label = stacks.geometry().at(stack).label();
     for (;;) {
         fiber_base& self = *running_;
         if constexpr (sanitizer::enabled)
@@ -327,7 +271,7 @@ void loop::run_fibers() {
             running_ = lender;
             errno_ = lender->saved_errno;
             stacks.deallocate(stack);
-            leave_stack(ended_, *lender);
+            leave_stack(exceptions_, ended_, *lender);
         }
         skip_vacancies();
         fiber_base* heir = ready_.empty() || slice_ <= 0 ? nullptr : ready_.peek(0);
@@ -336,7 +280,7 @@ void loop::run_fibers() {
             running_ = ready_.pop();
             heir->stack = stack;
             heir->is_plain = true;
-            label.owner = heir;
+            stacks.hand_over(stack, heir);
             errno_ = heir->saved_errno;
             set_control_words(heir->control_words);
             continue;
@@ -344,7 +288,7 @@ void loop::run_fibers() {
         // next() may start a fiber, on another stack than this one: so this one goes back after it.
         execution& to = next();
         stacks.deallocate(stack);
-        leave_stack(ended_, to);
+        leave_stack(exceptions_, ended_, to);
     }
 }
 

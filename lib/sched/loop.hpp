@@ -5,6 +5,7 @@
 #include "base/ring.hpp"
 #include "context/switch.hpp"
 #include "sched/cancellation.hpp"
+#include "sched/fiber_main.hpp"
 #include "sched/fork.hpp"
 #include "sched/inbox.hpp"
 #include "sched/loop_driver.hpp"
@@ -215,12 +216,15 @@ private:
     [[gnu::noinline]] void park_shared_or_end(shared_wait& record, deadline until) noexcept;
     static bool wake_shared(wait_record& record, wake_reason reason) noexcept;
     void take_posted() noexcept;
-    bool start(fiber_base& fiber) noexcept;
+    [[nodiscard, gnu::always_inline]] bool start(fiber_base& fiber) noexcept;
+    [[gnu::cold]] void start_failed(fiber_base& fiber) noexcept;
     [[nodiscard]] fiber_base* finish(fiber_base& fiber) noexcept;
+    [[nodiscard, gnu::always_inline]] fiber_base* take_lender(fiber_base& ended) noexcept;
+    void wake_joiners(fiber_base& ended) noexcept;
     [[nodiscard]] void* turn() const noexcept { return reinterpret_cast<void*>(ready_.popped()); }
-    void take_out_of_queue(fiber_base& unstarted) noexcept;
+    [[nodiscard]] bool take_out_of_queue(fiber_base& unstarted) noexcept;
     void skip_vacancies() noexcept;
-    [[noreturn]] void run_fibers();
+    [[noreturn, gnu::always_inline]] void run_fibers();
     void drive();
     void poll();
     bool is_time_to_look(loop_time now) noexcept;
@@ -302,6 +306,35 @@ inline fiber_base& loop::pop_ready() noexcept {
         __builtin_prefetch(stack + 64);
     }
     return *fiber;
+}
+
+// Gives a spawned fiber its stack. False: it could not have one, and has ended with that as its failure.
+inline bool loop::start(fiber_base& fiber) noexcept {
+    try {
+        const stack fresh = fiber.stacks->allocate(&fiber);
+        fiber.stack = fresh.bottom;
+        fiber.is_plain = true;
+        sanitizer::fresh_stack(fiber, fresh.bottom, fresh.size());
+        fiber.stack_pointer = make_first_frame(fresh.bottom, fresh.top, fiber.control_words, fiber_main, this);
+        return true;
+    } catch (...) {
+        start_failed(fiber);
+        return false;
+    }
+}
+
+// Who has lent `ended` the turn, and gets it back; it is no longer among the joiners. Else null. It would be the last of them: they
+// come while others run, and then the turn has changed.
+inline fiber_base* loop::take_lender(fiber_base& ended) noexcept {
+    if (ended.joiners.empty() || slice_ <= 0)
+        return nullptr;
+    wait_record& last = ended.joiners.back();
+    if (last.value != turn() || last.reason.load(std::memory_order_relaxed) != wake_reason::none)
+        return nullptr;
+    last.unlink();
+    last.reason.store(wake_reason::notified, std::memory_order_relaxed);
+    last.owner->waiting = nullptr;
+    return last.owner;
 }
 
 // What is rare, a function that returns before the switch, is behind a jump to switch_to_any(): a call here would make

@@ -22,7 +22,7 @@ public:
 
     /// Room for `count` timers in all. Strong guarantee; amortised O(1) a timer.
     void reserve(std::size_t count) {
-        if (count > reserved_)
+        if (count > reserved_) [[unlikely]]
             reserve_more(count);
     }
 

@@ -95,7 +95,7 @@ stack stack_pool::allocate_fresh(const void* owner) {
     return fresh;
 }
 
-void stack_pool::look_at(const stack& reused) noexcept {
+void stack_pool::look_at(stack reused) noexcept {
     stack_label& label = reused.label();
     label.next_look = label.next_look < last_look ? 2 * label.next_look : 0;
     const std::size_t kept = pages_kept * page_size();
@@ -104,6 +104,10 @@ void stack_pool::look_at(const stack& reused) noexcept {
     std::byte* const end = reused.bottom + geometry_.bytes - kept;
     if (pages_in_use(reused.bottom, end) != 0)
         release_memory(reused.bottom, end);
+}
+
+void stack_pool::hand_over(std::byte* bottom, const void* heir) noexcept {
+    geometry_.at(bottom).label().owner = heir;
 }
 
 bool stack_pool::trim(std::size_t keep, std::size_t batch) noexcept {

@@ -59,6 +59,9 @@ public:
         return reused;
     }
 
+    /// The stack that begins at `bottom` gets another owner.
+    void hand_over(std::byte* bottom, const void* heir) noexcept;
+
     /// Takes back the stack of this pool that begins at `bottom`. May be called while still running on it, by code that
     /// then switches away before anybody else allocates.
     void deallocate(std::byte* bottom) noexcept { pooled_.push(bottom); } // has room: see map_slab()
@@ -78,7 +81,7 @@ public:
 
 private:
     [[gnu::noinline]] stack allocate_fresh(const void* owner);
-    [[gnu::noinline]] void look_at(const stack& reused) noexcept;
+    [[gnu::noinline]] void look_at(stack reused) noexcept;
     void prepare_more();
     void map_slab();
     void guard_one_more();

@@ -34,7 +34,9 @@ public:
     intrusive_list& operator=(const intrusive_list&) = delete;
 
     [[nodiscard]] bool empty() const noexcept { return head_.next_ == &head_; }
+    /// The first and the last; there must be one.
     [[nodiscard]] T& front() noexcept { return *static_cast<T*>(head_.next_); }
+    [[nodiscard]] T& back() noexcept { return *static_cast<T*>(head_.previous_); }
 
     /// The one behind `element`, which is in this list; null behind the last.
     [[nodiscard]] T* after(T& element) const noexcept {
