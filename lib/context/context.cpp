@@ -39,6 +39,8 @@ struct shared_stacks {
     }
 };
 
+// So many unused stacks are kept, and up to as many again: then these go back together, and contexts that come and go, as many
+// as that at once, cost no system call. There is no loop here that could see how long they are not needed.
 constexpr std::size_t pooled_stacks = 64;
 
 constinit shared_stacks context_stacks;
@@ -110,7 +112,8 @@ void destroy_context(context_state& state) noexcept {
     state.stacks->geometry().at(state.stack).label().owner = nullptr; // the report of an overflow would ask it
     state.stacks->deallocate(state.stack);
     state.stacks->end_promise();
-    state.stacks->trim(pooled_stacks, 1);
+    if (state.stacks->exceeds(2 * pooled_stacks))
+        state.stacks->trim(pooled_stacks, pooled_stacks);
 }
 
 void rethrow_failure(context_state& state) {

@@ -3,6 +3,7 @@
 #include "child_process.hpp"
 #include "emulation.hpp"
 #include "process_memory.hpp"
+#include "refused_system_calls.hpp"
 #include "sched/fake_driver.hpp"
 
 #include <coir/fiber.hpp>
@@ -12,16 +13,10 @@
 #include <gtest/gtest.h>
 
 #include <alloca.h>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <memory>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <vector>
 
 namespace {
@@ -121,19 +116,6 @@ TEST_F(stack_memory, is_in_small_pages) {
 }
 
 #if !defined(COIR_ASAN) // which makes system calls of its own
-
-/// From now on every system call but these two ends the process by SIGSYS.
-bool allow_only_to_write_and_exit() {
-    std::array<sock_filter, 5> program{{
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<unsigned>(offsetof(seccomp_data, nr))),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    }};
-    const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
 
 /// What a loop does again and again costs no system call once it has done it for a while.
 template <class Function> void expect_no_system_calls(Function do_it) {
