@@ -13,6 +13,9 @@ namespace coir {
 ///           spawned at server.cpp:57; ask for more with fiber_options::stack_size, or loop_options::stack_size for all;
 ///           …
 ///
+/// So is a stack that has no room for the frame of a signal's handler which was installed without SA_ONSTACK: the kernel drops
+/// that signal, and the process dies instead of going on without it.
+///
 /// coir::run() has one, unless loop_options::report_overflow says no; make one yourself for contexts without a loop, in
 /// each thread that resumes them. Never suspends; must be destroyed by the thread that made it. They may be nested.
 ///

@@ -9,6 +9,7 @@
 
 #include <coir/cancelled.hpp>
 
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <pthread.h>
@@ -21,6 +22,10 @@ namespace {
 constexpr owner_description contexts_as_owners{
     .is_running =
         [](const void* owner) noexcept { return static_cast<const context_state*>(owner)->resumer != nullptr; },
+    .id = [](const void* owner) noexcept -> std::uint64_t {
+        const auto& state = *static_cast<const context_state*>(owner);
+        return state.stacks->geometry().at(state.stack).label().uses;
+    },
     .name = [](const void* /*owner*/, bounded_text& text) noexcept { text << "a context"; },
     .advise = [](const void* /*owner*/,
                  bounded_text& text) noexcept { text << "\n      ask for more with context_options::stack_size;"; },

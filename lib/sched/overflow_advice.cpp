@@ -10,6 +10,10 @@ bool is_running(const void* owner) noexcept {
     return loop::is_running(owner);
 }
 
+std::uint64_t id(const void* owner) noexcept {
+    return static_cast<const fiber_base*>(owner)->id;
+}
+
 void name(const void* owner, bounded_text& text) noexcept {
     const auto& fiber = *static_cast<const fiber_base*>(owner);
     text << "fiber " << fiber.id;
@@ -27,6 +31,6 @@ void advise(const void* owner, bounded_text& text) noexcept {
 
 } // namespace
 
-constexpr owner_description fibers_as_owners{is_running, name, advise};
+constexpr owner_description fibers_as_owners{is_running, id, name, advise};
 
 } // namespace coir::detail

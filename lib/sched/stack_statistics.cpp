@@ -3,6 +3,7 @@
 #include "base/diagnostic.hpp"
 #include "sched/stacks_at_exit.hpp"
 #include "stack/guard.hpp"
+#include "stack/signal_frame.hpp"
 #include "stack/stack_memory.hpp"
 #include "stack/stack_pool.hpp"
 
@@ -12,18 +13,12 @@
 #include <array>
 #include <cstdio>
 #include <new>
-#include <unistd.h>
 
 namespace coir::detail {
 namespace {
 
 std::size_t sufficient_size(std::size_t pages) {
-#if defined(_SC_MINSIGSTKSZ)
-    const auto signal_frame = static_cast<std::size_t>(std::max(::sysconf(_SC_MINSIGSTKSZ), 4096L));
-#else
-    const std::size_t signal_frame = 4096;
-#endif
-    const std::size_t bytes = pages * page_size() * 4 / 3 + signal_frame;
+    const std::size_t bytes = pages * page_size() * 4 / 3 + signal_frame_bytes();
     return std::max(minimum_stack_size, (bytes + page_size() - 1) / page_size() * page_size());
 }
 

@@ -7,7 +7,6 @@
 #include "stack/alternate_stack.hpp"
 #include "stack/overflow.hpp"
 
-#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <ucontext.h>
@@ -19,23 +18,33 @@ constinit thread_local int reports_here = 0; // how many objects live on this th
 
 struct sigaction previous; // what was done about SIGSEGV before; not written after the handler has been installed
 
-void explain(const void* address, const ucontext_t& interrupted) noexcept {
-    // A handler of the program's that does not know better returns, and the access is made again.
-    constinit static std::atomic<const void*> explained = nullptr;
+// A handler of the program's that does not know better returns, and the access is made again.
+constinit thread_local detail::overflow explained_last;
+
+void explain(const siginfo_t& fault, const ucontext_t& interrupted) noexcept {
+    const void* const stack_pointer = detail::stack_pointer_of(interrupted);
     detail::bounded_text text;
-    if (detail::describe_overflow(address, detail::stack_pointer_of(interrupted), text) &&
-        explained.exchange(address) != address)
-        detail::report(text.view());
+    const auto found = detail::has_lost_signal(fault, interrupted)
+                           ? detail::describe_signal_overflow(stack_pointer, text)
+                           : detail::describe_overflow(fault.si_addr, stack_pointer, text);
+    if (!found || *found == explained_last)
+        return;
+    explained_last = *found;
+    detail::report(text.view());
 }
 
-// Leaves the fault to the kernel: the instruction is executed again, and this time there is no handler. So the frame that
-// faulted is the innermost one in the core.
-void die_of(int signal, bool was_sent) noexcept {
+void leave_to_kernel(int signal) noexcept {
     struct sigaction standard {};
     standard.sa_handler = SIG_DFL;
     ::sigaction(signal, &standard, nullptr);
-    if (was_sent)
-        ::raise(signal); // there is no such instruction; it comes when the handler returns
+}
+
+// The instruction that faulted is executed again, and this time there is no handler. So its frame is the innermost one in the
+// core. Where no instruction is to blame, or perhaps none, the signal comes when the handler returns.
+void die_of(int signal, const siginfo_t& fault) noexcept {
+    leave_to_kernel(signal);
+    if (fault.si_code <= 0 || fault.si_code == SI_KERNEL)
+        ::raise(signal);
 }
 
 void pass_on(int signal, siginfo_t* info, void* interrupted) noexcept {
@@ -45,17 +54,17 @@ void pass_on(int signal, siginfo_t* info, void* interrupted) noexcept {
             return;
         if (previous.sa_handler == SIG_DFL ||
             previous.sa_handler == SIG_IGN) // which the kernel does not let a fault do
-            return die_of(signal, was_sent);
+            return die_of(signal, *info);
     }
     if ((previous.sa_flags & SA_RESETHAND) != 0)
-        die_of(signal, false); // if it comes back
+        leave_to_kernel(signal); // if it comes back
     detail::call_handler(previous, signal, info, interrupted);
 }
 
 void on_fault(int signal, siginfo_t* info, void* interrupted) noexcept {
     const int saved_errno = errno;
     if (reports_here > 0 && info->si_code > 0)
-        explain(info->si_addr, *static_cast<const ucontext_t*>(interrupted));
+        explain(*info, *static_cast<const ucontext_t*>(interrupted));
     errno = saved_errno;
     pass_on(signal, info, interrupted);
 }

@@ -4,12 +4,14 @@
 #include "stack/stack.hpp"
 
 #include <cstddef>
+#include <cstdint>
 
 namespace coir::detail {
 
 /// What can be said of the owners of a pool's stacks (stack_label::owner). Called by a signal handler.
 struct owner_description {
     bool (*is_running)(const void* owner) noexcept;               ///< in the calling thread
+    std::uint64_t (*id)(const void* owner) noexcept;              ///< tells it from others at its address, on its stack
     void (*name)(const void* owner, bounded_text& text) noexcept; ///< appends who it is
     void (*advise)(const void* owner,
                    bounded_text& text) noexcept; ///< appends a line: what to do if its stack is too small

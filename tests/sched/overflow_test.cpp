@@ -301,6 +301,32 @@ TEST(overflow, lets_an_earlier_handler_jump_away_again_and_again) {
     EXPECT_TRUE(end.exited_well()) << end.status << end.errors;
 }
 
+TEST(overflow, is_explained_for_each_who_recovers_from_it) {
+    const auto end = in_child([] {
+        install(plain_handler([](int /*signal*/) { ::siglongjmp(retry, 1); }, SA_NODEFER));
+        const auto recover = [] {
+            if (::sigsetjmp(retry, 1) == 0)
+                overflow();
+        };
+        coir::run([&] {
+            // One after another on the same stack: as the first, so the next, without a switch; then a fresh use of it.
+            coir::spawn({.name = "first"}, recover).detach();
+            coir::spawn({.name = "second"}, recover).join();
+            coir::spawn({.name = "third"}, recover).join();
+            for (int i = 0; i < 3; ++i)
+                coir::context{[&](coir::context::self& /*self*/) { recover(); }}.resume();
+        });
+        return true;
+    });
+    EXPECT_TRUE(end.exited_well()) << end.status;
+    for (const char* const name : {"\"first\"", "\"second\"", "\"third\""})
+        EXPECT_TRUE(end.says(name)) << end.errors;
+    std::size_t contexts = 0;
+    for (std::size_t at = 0; (at = end.errors.find("a context overflowed", at)) != std::string::npos; ++at)
+        ++contexts;
+    EXPECT_EQ(contexts, 3U) << end.errors;
+}
+
 TEST(overflow, calls_an_earlier_handler_that_wants_it_but_once) {
     const auto end = in_child([] {
         install(plain_handler([](int /*signal*/) { say("once\n"); }, SA_RESETHAND));
