@@ -18,7 +18,7 @@ namespace coir {
 ///         coir::spawn({.name = "background", .site = site}, std::move(work)).detach();   // site: who called us
 ///     }
 struct spawn_site {
-    const char* file = "";  ///< as the compiler was told it; a string that lives for ever
+    const char* file = "";  ///< as the compiler was told it; a string that outlives the fiber
     std::uint32_t line = 0; ///< 0: not known
 
     constexpr spawn_site() noexcept = default;

@@ -10,7 +10,7 @@ namespace coir {
 
 /// How deep the stacks of the fibers spawned at one place have been.
 struct stack_usage {
-    spawn_site site;
+    spawn_site site;               ///< a copy that lives for ever, also when the plugin that spawned them is unloaded
     std::size_t stack_bytes = 0;   ///< of each of these stacks, a whole number of pages
     std::size_t fibers = 0;        ///< so many were measured
     std::size_t largest_pages = 0; ///< the deepest one, in pages: counted from the upper end to the last page touched
@@ -23,7 +23,8 @@ struct stack_usage {
 /// that exist, and, if loop_options::measure_stacks is set, those that have ended.
 ///
 /// The kernel is asked which pages are in memory (`mincore`), so a fiber pays nothing while it runs; but of a fiber that
-/// exists without measure_stacks the use may be that of an earlier one on the same stack. What the kernel has swapped out is
+/// exists without measure_stacks the use may be that of an earlier one on the same stack, and not what it has given back by
+/// this_fiber::trim_stack(). What the kernel has swapped out is
 /// not seen. Does not suspend. Throws std::logic_error outside coir::run.
 ///
 /// The environment variable `COIR_STACK_REPORT=1` sets measure_stacks in every loop, and prints one report of all of them on

@@ -51,12 +51,6 @@ fiber_storage* find_storage() noexcept {
     return running ? running->storage.get() : thread_storage;
 }
 
-fiber_storage& storage_of(fiber_base& fiber) {
-    if (!fiber.storage)
-        fiber.storage = std::make_unique<fiber_storage>();
-    return *fiber.storage;
-}
-
 fiber_storage& obtain_storage() {
     fiber_base* running = running_fiber();
     return running ? storage_of(*running) : of_thread();
@@ -65,6 +59,12 @@ fiber_storage& obtain_storage() {
 } // namespace
 
 fiber_storage::~fiber_storage() = default;
+
+fiber_storage& storage_of(fiber_base& fiber) {
+    if (!fiber.storage)
+        fiber.storage = std::make_unique<fiber_storage>();
+    return *fiber.storage;
+}
 
 local_value_factory::~local_value_factory() = default;
 

@@ -4,13 +4,15 @@
 #include <coir/detail/local_storage.hpp>
 #include <coir/exception_group.hpp>
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <vector>
 
 namespace coir::detail {
 
-/// What few fibers have: values of fiber_locals, bindings of context_vars, the failures of the last task group.
+/// What few fibers have: values of fiber_locals, bindings of context_vars, the failures of the last task group, and how deep
+/// they were.
 struct fiber_storage {
     ~fiber_storage(); // out of line: the end of a fiber that has none is short
 
@@ -27,7 +29,11 @@ struct fiber_storage {
     std::vector<local> locals;    // in the order in which they were made
     std::vector<binding> context; // a value for each key
     exception_group failures;
+    std::size_t remembered_pages = 0; // how deep its stack was when it gave memory back: see remember_depth()
 };
+
+/// That of `fiber`, which gets one if it has none.
+[[nodiscard]] fiber_storage& storage_of(fiber_base& fiber);
 
 /// `fiber` gets the context of the running fiber, or of the thread.
 void inherit_context(fiber_base& fiber);

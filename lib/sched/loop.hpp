@@ -196,6 +196,7 @@ public:
     /// As in every child of fork(): see fork.hpp.
     static void after_fork_in_child() noexcept;
 
+    [[nodiscard]] bool measures_stacks() const noexcept { return ended_stacks_ != nullptr; }
     /// Of the fibers that exist, and of those that have ended if that was asked for.
     [[nodiscard]] stack_statistics measured_stacks();
     /// Adds those of the fibers that exist now.

@@ -1,6 +1,8 @@
 #include "sched/stack_statistics.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/lasting_text.hpp"
+#include "sched/fiber_storage.hpp"
 #include "sched/stacks_at_exit.hpp"
 #include "stack/guard.hpp"
 #include "stack/signal_frame.hpp"
@@ -37,11 +39,25 @@ std::size_t percentile(const std::vector<std::size_t>& counts, std::size_t total
 
 stack_depth depth_of(const fiber_base& fiber) noexcept {
     const std::size_t bytes = fiber.stacks->geometry().bytes;
-    return {fiber.site, bytes, pages_in_use(fiber.stack, fiber.stack + bytes)};
+    const std::size_t pages = pages_in_use(fiber.stack, fiber.stack + bytes);
+    return {fiber.site, bytes, fiber.storage ? std::max(pages, fiber.storage->remembered_pages) : pages};
+}
+
+void remember_depth(fiber_base& fiber) noexcept {
+    try {
+        storage_of(fiber).remembered_pages = depth_of(fiber).pages;
+    } catch (const std::bad_alloc&) { // then the report has what it will use from now on
+    }
 }
 
 void stack_statistics::count(const stack_depth& depth) {
-    std::vector<std::size_t>& counts = depths_[{depth.site.file, depth.site.line, depth.bytes}];
+    auto found = depths_.find({depth.site.file, depth.site.line, depth.bytes});
+    if (found == depths_.end()) {
+        // The plugin that has spawned the fiber may be gone when somebody reads the report.
+        const std::string_view file = lasting_copy(depth.site.file);
+        found = depths_.try_emplace({file, depth.site.line, depth.bytes}).first;
+    }
+    std::vector<std::size_t>& counts = found->second;
     counts.resize(std::max(counts.size(), depth.pages + 1));
     ++counts[depth.pages];
 }

@@ -19,8 +19,11 @@ struct stack_depth {
     std::size_t pages; ///< touched
 };
 
-/// Of `fiber`, which must have a stack, as it is now. Asks the system.
+/// Of `fiber`, which must have a stack, as it is now, or was at remember_depth(). Asks the system.
 [[nodiscard]] stack_depth depth_of(const fiber_base& fiber) noexcept;
+
+/// Before memory of the stack of `fiber` goes back: depth_of() will not be less than it is now.
+void remember_depth(fiber_base& fiber) noexcept;
 
 /// How deep stacks have been, by the line that spawned their fibers.
 class stack_statistics {
@@ -38,8 +41,9 @@ public:
     [[nodiscard]] std::vector<stack_usage> report() const;
 
 private:
-    using key = std::tuple<std::string_view, std::uint32_t, std::size_t>; // file, line, bytes of a stack
-    std::map<key, std::vector<std::size_t>> depths_;                      // number of stacks by their depth in pages
+    using key =
+        std::tuple<std::string_view, std::uint32_t, std::size_t>; // file (a lasting_copy()), line, bytes of a stack
+    std::map<key, std::vector<std::size_t>> depths_;              // number of stacks by their depth in pages
     bool also_at_exit_;
 };
 

@@ -1,6 +1,7 @@
 #include <coir/this_fiber.hpp>
 
 #include "sched/loop.hpp"
+#include "sched/stack_statistics.hpp"
 #include "stack/stack_memory.hpp"
 
 namespace coir::this_fiber {
@@ -65,7 +66,10 @@ bool cancel_requested() {
 }
 
 void trim_stack() {
-    const detail::fiber_base& self = loop::of_running_fiber("this_fiber::trim_stack()").running();
+    const loop& here = loop::of_running_fiber("this_fiber::trim_stack()");
+    detail::fiber_base& self = here.running();
+    if (here.measures_stacks())
+        detail::remember_depth(self);
     detail::release_below_caller(self.stack, self.stacks->geometry().bytes);
 }
 

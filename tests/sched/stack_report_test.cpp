@@ -281,7 +281,7 @@ TEST(stack_report, at_exit_of_a_forked_child_is_the_childs) {
 
 // --- this_fiber::trim_stack() -------------------------------------------------------------------------------------
 
-std::size_t pages_of_running_fiber() {
+std::size_t pages_of_trimmed_fiber() {
     return usage_of("trimmed").largest_pages;
 }
 
@@ -289,11 +289,30 @@ TEST(trim_stack, gives_back_what_was_used_once) {
     coir::run([] {
         spawn({.site = {"trimmed", 1}}, [] {
             use_stack(20 * page);
-            EXPECT_GE(pages_of_running_fiber(), 21U);
+            EXPECT_GE(pages_of_trimmed_fiber(), 21U);
             this_fiber::trim_stack();
-            EXPECT_LE(pages_of_running_fiber(), 6U); // and the report itself uses some
+            EXPECT_LE(pages_of_trimmed_fiber(), 6U); // and the report itself uses some
         }).join();
     });
+}
+
+TEST(trim_stack, leaves_what_is_measured_as_it_was) {
+    coir::run(
+        [] {
+            spawn({.site = {"trimmed", 1}}, [] {
+                use_stack(24 * page);
+                this_fiber::trim_stack();
+                use_stack(5 * page);
+                this_fiber::trim_stack();
+                EXPECT_GE(pages_of_trimmed_fiber(), 25U);
+            }).join();
+            EXPECT_GE(pages_of_trimmed_fiber(), 25U);
+            EXPECT_GT(usage_of("trimmed").sufficient_size, 25 * page);
+            // The next one on that stack has nothing to do with it.
+            spawn({.site = {"next", 1}}, this_fiber::trim_stack).join();
+            EXPECT_LE(usage_of("next").largest_pages, 4U);
+        },
+        measured);
 }
 
 TEST(trim_stack, leaves_the_frames_of_its_callers) {
@@ -309,7 +328,7 @@ TEST(trim_stack, leaves_the_frames_of_its_callers) {
             for (std::size_t i = 0; i < sizeof frame; ++i)
                 intact = intact && frame[i] == static_cast<char>(i % 100);
             EXPECT_TRUE(intact);
-            EXPECT_GE(pages_of_running_fiber(), 11U);
+            EXPECT_GE(pages_of_trimmed_fiber(), 11U);
         }).join();
     });
 }
