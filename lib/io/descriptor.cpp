@@ -69,7 +69,10 @@ int adopt(loop& here, int number, descriptor_table::origin from, bool is_shared)
     if (!(mode & (O_NONBLOCK | O_PATH)) && !(is_shared && can_stay_in_blocking_mode(number, kind)) &&
         ::fcntl(number, F_SETFL, mode | O_NONBLOCK) == -1)
         return errno;
-    return descriptors_of(here).adopt(number, kind, from);
+    const int error = descriptors_of(here).adopt(number, kind, from);
+    if (error == 0)
+        descriptors_of(here).find(number)->is_shared = is_shared;
+    return error;
 }
 
 // The slot on this thread's loop, or null.

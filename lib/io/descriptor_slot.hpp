@@ -85,6 +85,7 @@ struct alignas(64) descriptor_slot {
     bool is_changed = false;     ///< in the table's list of changes
     std::uint8_t registered = 0; ///< events libev has registered: those watched at the last settle()
     std::uint8_t entered = 0;    ///< sides (by direction) that may have waiters; spares most writes the look there
+    bool is_shared = false;      ///< owned only: received, so others may have the open file, and set its mode
     int refused = 0;             ///< errno for waiters that are woken because it cannot be watched
     int broken = 0;              ///< errno with which an owned connection ended; the kernel reports it once only
     descriptor_slot* next_change = nullptr;

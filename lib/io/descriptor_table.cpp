@@ -90,6 +90,7 @@ void descriptor_table::withdraw(descriptor_slot& slot) noexcept {
     ++slot.generation;
     slot.kind = descriptor_kind::borrowed;
     slot.drained = false;
+    slot.is_shared = false;
     slot.refused = EBADF;
     slot.broken = 0;
 }

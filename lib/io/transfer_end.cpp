@@ -39,6 +39,10 @@ template <class Call> ssize_t without_sigpipe(std::size_t count, Call call) noex
     return moved;
 }
 
+bool is_never_blocked(int number, descriptor_kind kind) noexcept {
+    return kind == descriptor_kind::file || (::fcntl(number, F_GETFL) & O_NONBLOCK) != 0;
+}
+
 } // namespace
 
 transfer_end transfer_end::of(loop& here, int number) noexcept {
@@ -49,12 +53,12 @@ transfer_end transfer_end::of(loop& here, int number) noexcept {
     end.generation = end.slot->generation;
     if (end.slot->is_owned()) {
         end.kind = end.slot->kind;
-        end.never_blocks = true;
+        end.never_blocks = !end.slot->is_shared || is_never_blocked(number, end.kind);
         return end;
     }
     end.error = find_kind(number, end.kind);
     if (end.error == 0)
-        end.never_blocks = end.kind == descriptor_kind::file || (::fcntl(number, F_GETFL) & O_NONBLOCK) != 0;
+        end.never_blocks = is_never_blocked(number, end.kind);
     return end;
 }
 

@@ -17,7 +17,7 @@ struct transfer_end {
     bool never_blocks = false;                        ///< its mode says so, if nobody else has changed it
     int error = 0;                                    ///< errno: it is not open
 
-    /// What the loop knows, of an owned descriptor; else the system is asked.
+    /// What the loop knows, of an owned descriptor; else, and for the mode of a received one, the system is asked.
     [[nodiscard]] static transfer_end of(loop& here, int number) noexcept;
 
     /// It has not been closed since. perform() looks after one descriptor only.

@@ -136,6 +136,86 @@ TEST_F(passed_descriptors, stay_in_the_mode_they_are_in) {
     });
 }
 
+// A socket pair in blocking mode of which one end is full, or empty, as another program has handed it over.
+struct received_socket {
+    explicit received_socket(bool is_full) : made(make_sockets()) {
+        auto [near, far] = unix_seqpacket::pair();
+        near.send(bytes_of("socket"), std::array{made.read.get()}, 5s);
+        std::array<std::byte, 10> buffer{};
+        EXPECT_EQ(far.receive(buffer, into, 5s).descriptors, 1U);
+        const std::vector<std::byte> much(64 * 1024);
+        while (is_full && ::send(made.read.get(), much.data(), much.size(), MSG_DONTWAIT) > 0) {}
+        EXPECT_EQ(mode_of(made.read) & O_NONBLOCK, 0);
+    }
+    [[nodiscard]] int get() const noexcept { return into[0].get(); }
+
+    ends made;
+    std::array<io::descriptor, 1> into;
+};
+
+// Others go on, and the deadline is kept: `transfer(socket, error, deadline)` has to wait for ever.
+template <class Transfer> void expect_others_go_on(bool is_full, Transfer transfer) {
+    const received_socket socket{is_full};
+    bool has_ended = false;
+    int turns = 0;
+    auto ticker = spawn([&] {
+        for (; !has_ended; ++turns)
+            this_fiber::sleep_for(1ms);
+    });
+    std::error_code error;
+    EXPECT_EQ(transfer(socket.get(), error, 20ms), 0U);
+    has_ended = true;
+    ticker.join();
+    EXPECT_EQ(error, std::errc::timed_out);
+    EXPECT_GT(turns, 1);
+    EXPECT_EQ(mode_of(socket.made.read) & O_NONBLOCK, 0);
+}
+
+// The kernel's own transfers have no flag as recv() and send() have it: those who wait in them keep the thread.
+TEST_F(passed_descriptors, a_socket_in_blocking_mode_does_not_stop_the_thread) {
+    coir::run([] {
+        const std::string content(200'000, 'x');
+        const raw file = nameless_file();
+        ASSERT_EQ(::pwrite(file.get(), content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
+        expect_others_go_on(true, [&](int socket, std::error_code& error, deadline until) {
+            return io::send_file(socket, file.get(), 0, content.size(), error, until);
+        });
+        expect_others_go_on(true, [&](int socket, std::error_code& error, deadline until) {
+            return io::copy(file.get(), socket, io::no_limit, error, until);
+        });
+        io::pipe_ends full = io::pipe();
+        io::write_some(full.write.get(), bytes_of("in the pipe"));
+        expect_others_go_on(true, [&](int socket, std::error_code& error, deadline until) {
+            return io::copy(full.read.get(), socket, io::no_limit, error, until);
+        });
+        io::pipe_ends empty = io::pipe();
+        expect_others_go_on(false, [&](int socket, std::error_code& error, deadline until) {
+            return io::copy(socket, empty.write.get(), io::no_limit, error, until);
+        });
+        // There is no other way for this one.
+        const received_socket socket{true};
+        std::error_code error;
+        EXPECT_EQ(io::splice(full.read.get(), socket.get(), 1, error, 5s), 0U);
+        EXPECT_EQ(error, std::errc::invalid_argument);
+    });
+}
+
+// Whoever has the open file may change its mode at any time.
+TEST_F(passed_descriptors, the_mode_is_what_it_is_at_the_time) {
+    coir::run([] {
+        const received_socket socket{false};
+        io::pipe_ends pipe = io::pipe();
+        io::write_some(pipe.write.get(), bytes_of("1234"));
+        std::error_code error;
+        ::fcntl(socket.made.read.get(), F_SETFL, O_NONBLOCK);
+        EXPECT_EQ(io::splice(pipe.read.get(), socket.get(), 2, error, 5s), 2U);
+        EXPECT_FALSE(error);
+        ::fcntl(socket.made.read.get(), F_SETFL, 0);
+        EXPECT_EQ(io::splice(pipe.read.get(), socket.get(), 2, error, 5s), 0U);
+        EXPECT_EQ(error, std::errc::invalid_argument);
+    });
+}
+
 TEST_F(passed_descriptors, a_listening_socket_accepts_at_the_other_end) {
     coir::run([] {
         auto [near, far] = unix_seqpacket::pair();
