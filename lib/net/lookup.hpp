@@ -45,6 +45,10 @@ struct lookup {
     std::size_t waiters = 0;                ///< in `waiting`, or claimed and not back yet
     std::shared_ptr<query_channel> through; ///< who asks
     std::error_code refusal{};              ///< what a server has said instead of an answer; noted by the query_channel
+    // Of a search list in which the servers of one domain fail; the query_channel's.
+    std::string failing;              ///< for what name SERVFAIL has come last
+    bool goes_on = false;             ///< c-ares has given up for that: what follows is asked one by one
+    std::vector<std::string> untried; ///< the last comes next
 };
 
 } // namespace coir::detail

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -51,6 +52,7 @@
 ///  - It cannot give up a single question: see resolver_state.hpp.
 ///  - Answers that say SERVFAIL or REFUSED make it ask the next server, and when there is none it reports ARES_ECONNREFUSED, as if
 ///    no server could be reached. So they are noted where packets pass through.
+///  - It gives a search list up at a domain whose servers say SERVFAIL, where getaddrinfo() goes on with the next: see goes_on().
 ///  - ares_timeout() and the searches for free ids go through lists of all that is open. With a limit for each channel, which
 ///    the socket's buffer asks for anyway, they are short: 10,000 questions at once are 50 channels.
 namespace coir::detail {
@@ -229,6 +231,18 @@ void cut_last_part(std::string& name) {
     name.erase(dot == std::string::npos ? 0 : dot);
 }
 
+// With one dot at its end, which keeps the search list out.
+std::string complete(std::string name) {
+    while (name.ends_with('.'))
+        name.pop_back();
+    return name + '.';
+}
+
+// Another name of the search list may be there.
+bool is_absent(int status) noexcept {
+    return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_EBADNAME;
+}
+
 // Between two looks at the clock of c-ares. Its first time-out of a new question is at least half of what is set, and a
 // question that is put while drive() waits does not wake it.
 std::chrono::milliseconds longest_wait_of(const net::resolver_options& options) {
@@ -281,13 +295,54 @@ void query_channel::ask(lookup& asked, loop_time now) {
         constexpr int pointer = 12;
         return ares_query(channel_, asked.asked.name.c_str(), internet, pointer, on_name, &asked);
     }
+    query(asked, asked.asked.name.c_str());
+}
+
+void query_channel::query(lookup& asked, const char* name) noexcept {
     ares_addrinfo_hints hints{};
     hints.ai_flags = ARES_AI_NOSORT;
     hints.ai_family = asked.asked.wanted == question::kind::addresses      ? AF_UNSPEC
                       : asked.asked.wanted == question::kind::v4_addresses ? AF_INET
                                                                            : AF_INET6;
     hints.ai_socktype = SOCK_STREAM;
-    ares_getaddrinfo(channel_, asked.asked.name.c_str(), nullptr, &hints, on_addresses, &asked);
+    ares_getaddrinfo(channel_, name, nullptr, &hints, on_addresses, &asked);
+}
+
+// Whether another name of the search list is asked for instead of the one that has ended with `status`. If so, `asked` may have been
+// answered, and be gone.
+bool query_channel::goes_on(lookup& asked, int status) {
+    const bool servers_fail = (status == ARES_ECONNREFUSED || status == ARES_ETIMEOUT) && !asked.failing.empty();
+    if (is_closed() || !(servers_fail || (asked.goes_on && is_absent(status))))
+        return false;
+    if (!asked.goes_on)
+        asked.untried = search_list_behind(asked.asked.name, asked.failing);
+    if (asked.untried.empty())
+        return false;
+    asked.goes_on = true;
+    asked.failing.clear();
+    const std::string next = std::move(asked.untried.back());
+    asked.untried.pop_back();
+    query(asked, next.c_str());
+    return true;
+}
+
+// What is left of the names that c-ares tries for `name`, the next one last; nothing for a name that it does not search for, or
+// has from HOSTALIASES.
+std::vector<std::string> query_channel::search_list_behind(const std::string& name, const std::string& failing) const {
+    ares_options known{};
+    int mask = 0;
+    const std::unique_ptr<ares_options, decltype(&ares_destroy_options)> owner{&known, ares_destroy_options};
+    if (name.ends_with('.') || ares_save_options(channel_, &known, &mask) != ARES_SUCCESS)
+        return {};
+    std::vector<std::string> all;
+    for (char* const domain : std::span{known.domains, static_cast<std::size_t>(std::max(known.ndomains, 0))})
+        all.push_back(complete(name + '.' + in_small_letters(domain)));
+    const bool comes_first = std::count(name.begin(), name.end(), '.') >= known.ndots;
+    all.insert(comes_first ? all.begin() : all.end(), complete(name));
+    const auto place = std::find(all.begin(), all.end(), complete(failing));
+    if (place == all.end())
+        return {};
+    return {all.rbegin(), std::make_reverse_iterator(place + 1)};
 }
 
 // The function of the fiber that drives a channel. If there is no stack to begin on, which spawn() cannot always know, it is
@@ -395,6 +450,8 @@ void query_channel::on_addresses(void* pointer, int status, int, ares_addrinfo* 
     long time_to_live = std::numeric_limits<long>::max();
     std::shared_ptr<answer> made;
     try {
+        if (self.goes_on(asked, status))
+            return;
         made = std::make_shared<answer>();
         if (status != ARES_SUCCESS)
             made->error = self.error_of(asked, status);
@@ -448,6 +505,8 @@ void query_channel::finish(lookup& asked, std::shared_ptr<answer> found, long ti
 
 std::error_code query_channel::error_of(const lookup& asked, int status) const noexcept {
     using net::resolver_errc;
+    if (asked.goes_on && is_absent(status)) // it may be where the servers fail
+        return resolver_errc::server_failure;
     switch (status) {
     case ARES_ENODATA:
         return resolver_errc::no_data;
@@ -492,8 +551,10 @@ void query_channel::note_refusal(const unsigned char* packet, std::size_t size) 
             for (const auto kind : {question::kind::addresses, question::kind::v4_addresses,
                                     question::kind::v6_addresses, question::kind::name_of_address})
                 for (const char* end : {"", "."})
-                    if (lookup* asked = owner_.find_open({kind, name + end}); asked && asked->through.get() == this)
+                    if (lookup* asked = owner_.find_open({kind, name + end}); asked && asked->through.get() == this) {
                         asked->refusal = code == 5 ? net::resolver_errc::refused : net::resolver_errc::server_failure;
+                        asked->failing = code == 2 ? in_small_letters(text) : std::string{};
+                    }
     } catch (const std::bad_alloc&) { // then it is reported less exactly
     }
 }

@@ -84,6 +84,10 @@ private:
     class driver;
 
     void begin();
+    void query(lookup& asked, const char* name) noexcept;
+    [[nodiscard]] bool goes_on(lookup& asked, int status);
+    [[nodiscard]] std::vector<std::string> search_list_behind(const std::string& name,
+                                                              const std::string& failing) const;
     [[nodiscard]] bool remember(int number) noexcept;
     void drive() noexcept;
     void look_at_sockets() noexcept;

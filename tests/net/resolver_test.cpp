@@ -260,6 +260,61 @@ TEST_F(names, search_list) {
     });
 }
 
+// As getaddrinfo() does; c-ares would give up there.
+TEST_F(names, search_list_goes_on_behind_servers_that_fail) {
+    const dns::server server{[](const dns::query& asked) -> packets {
+        if (asked.name.ends_with(".a.test") || asked.name == "n8.x" || asked.name == "n9")
+            return {dns::response{asked, asked.name.starts_with('r') ? dns::refused : dns::server_failure}};
+        return asked.name.ends_with(".c.test") && asked.name.starts_with('n')
+                   ? numbered(asked)
+                   : packets{dns::response{asked, dns::name_error}};
+    }};
+    coir::run([&] {
+        resolver_options options = only(server);
+        options.search = {"a.test", "B.test", "c.test", "d.test"};
+        options.dots = 1;
+        resolver from{options};
+        EXPECT_EQ(texts(from.resolve("n7", 1)), list{"10.0.0.7:1"});
+        EXPECT_EQ(server.asked("n7.b.test"), 2U); // once each
+        EXPECT_EQ(server.asked("n7.d.test") + server.asked("n7"), 0U);
+        EXPECT_EQ(texts(from.resolve("n7", 2)), list{"10.0.0.7:2"}); // in the cache
+        EXPECT_EQ(server.asked("n7.c.test"), 2U);
+        EXPECT_EQ(texts(from.resolve("n6", 1, {net::address_family::v4})), list{"10.0.0.6:1"});
+        // With as many dots, the name itself comes first.
+        EXPECT_EQ(texts(from.resolve("n8.x", 1)), list{"10.0.0.8:1"});
+        EXPECT_GT(server.asked("n8.x.a.test"), 0U);
+        // Nowhere else: nobody knows whether it is where the servers fail, and so it is not remembered.
+        for (const std::size_t times : {1U, 2U}) {
+            EXPECT_EQ(failure_of(from, "gone"), resolver_errc::server_failure);
+            EXPECT_EQ(server.asked("gone"), 2 * times); // last
+        }
+        // No list.
+        EXPECT_EQ(failure_of(from, "n9."), resolver_errc::server_failure);
+        EXPECT_EQ(server.asked("n9.b.test"), 0U);
+        // A server that does not want to is not one that cannot.
+        EXPECT_EQ(failure_of(from, "r"), resolver_errc::refused);
+        EXPECT_EQ(server.asked("r.b.test"), 0U);
+    });
+}
+
+// Of several servers the others are asked before the next domain is.
+TEST_F(names, search_list_and_several_servers) {
+    const dns::server failing{[](const dns::query& asked) -> packets {
+        return {dns::response{asked, dns::server_failure}};
+    }};
+    const dns::server good{[](const dns::query& asked) -> packets {
+        return asked.name == "n5.b.test" ? numbered(asked) : packets{dns::response{asked, dns::name_error}};
+    }};
+    coir::run([&] {
+        resolver_options options = only({failing.where(), good.where()});
+        options.search = {"a.test", "b.test"};
+        options.dots = 1;
+        resolver from{options};
+        EXPECT_EQ(texts(from.resolve("n5", 1)), list{"10.0.0.5:1"});
+        EXPECT_EQ(failure_of(from, "gone"), resolver_errc::not_found);
+    });
+}
+
 TEST_F(names, hosts_file_comes_first) {
     const dns::server server{numbered};
     const scratch_file hosts{
@@ -313,45 +368,6 @@ TEST_F(names, names_of_addresses) {
             ADD_FAILURE();
         } catch (const std::system_error& failure) {
             EXPECT_STREQ(failure.what(), "look up the name of 10.2.3.5: no such name");
-        }
-    });
-}
-
-// What getaddrinfo() finds, in its order.
-list by_getaddrinfo(const std::string& name, int family) {
-    addrinfo hints{};
-    hints.ai_family = family;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    list made;
-    if (::getaddrinfo(name.c_str(), "80", &hints, &found) != 0)
-        return made;
-    for (const addrinfo* each = found; each; each = each->ai_next)
-        made.push_back(endpoint::from_native(each->ai_addr, each->ai_addrlen).to_string());
-    ::freeaddrinfo(found);
-    return made;
-}
-
-TEST_F(names, as_getaddrinfo) {
-    std::vector<std::string> all{"localhost", "127.0.0.1", "::1", "0x7f.1", "127.1", "2130706433"};
-    std::array<char, 256> own{};
-    ::gethostname(own.data(), own.size() - 1);
-    all.emplace_back(own.data());
-    std::ifstream hosts{"/etc/hosts"};
-    for (std::string line; std::getline(hosts, line);) {
-        std::istringstream words{line.substr(0, line.find('#'))};
-        std::string word;
-        for (words >> word; words >> word;)
-            all.push_back(word);
-    }
-    coir::run([&] {
-        for (const std::string& name : all) {
-            const list expected = by_getaddrinfo(name, AF_UNSPEC);
-            std::error_code error;
-            EXPECT_EQ(texts(net::resolve(name, "http", error)), expected) << name;
-            if (const list v4 = by_getaddrinfo(name, AF_INET); !v4.empty()) {
-                EXPECT_EQ(texts(net::resolve(name, "http", {net::address_family::v4})), v4) << name;
-            }
         }
     });
 }
