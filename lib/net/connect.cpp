@@ -63,7 +63,8 @@ net::tcp_stream connect(std::error_code& error, const net::host_connect_options&
 std::error_code prepare_host(connection_race& race, std::string_view host, net::service service,
                              const net::host_connect_options& options) {
     std::error_code error;
-    const std::uint16_t port = port_of(service, error);
+    resolver_state& names = resolver_access::state(options.names ? *options.names : net::resolver::common());
+    const std::uint16_t port = names.port_of(race.where(), service, error);
     if (error)
         return error;
     const question asked = question_for(host, options.family, error);
@@ -74,7 +75,7 @@ std::error_code prepare_host(connection_race& race, std::string_view host, net::
         return {};
     }
     if (!error)
-        race.look_up(resolver_access::state(options.names ? *options.names : net::resolver::common()), asked, port);
+        race.look_up(names, asked, port);
     return error;
 }
 

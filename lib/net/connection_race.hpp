@@ -44,6 +44,8 @@ public:
     /// Of the addresses that were tried, for people.
     [[nodiscard]] std::string explain() const;
 
+    [[nodiscard]] loop& where() const noexcept { return here_; }
+
     net::tcp_stream winner;
 
 private:

@@ -7,9 +7,7 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
@@ -49,36 +47,10 @@ net::endpoint at_port(const net::endpoint& address, std::uint16_t port) {
     return net::endpoint::from_native(&native, address.native_size());
 }
 
-// Apart from port_of(): the buffer would be another page of the stack of every fiber that looks a name up.
-[[gnu::noinline]] std::uint16_t port_in_services(const std::string& text, std::error_code& error) {
-    std::array<char, 4096> buffer;
-    servent entry{};
-    servent* found = nullptr;
-    for (const char* protocol : {"tcp", "udp"})
-        if (!found && ::getservbyname_r(text.c_str(), protocol, &entry, buffer.data(), buffer.size(), &found) != 0)
-            found = nullptr;
-    if (found)
-        return ntohs(static_cast<std::uint16_t>(found->s_port));
-    error = net::resolver_errc::unknown_service;
-    return 0;
-}
-
 } // namespace
 
 resolver_state& resolver_access::state(net::resolver& of) noexcept {
     return *of.state_;
-}
-
-std::uint16_t port_of(net::service asked, std::error_code& error) {
-    error.clear();
-    if (!asked.is_named())
-        return asked.port();
-    const std::string_view name = asked.name();
-    std::uint16_t number = 0;
-    if (const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), number);
-        failure == std::errc{} && end == name.data() + name.size() && !name.empty())
-        return number;
-    return port_in_services(std::string{name}, error);
 }
 
 bool is_numeric(std::string_view name, net::endpoint& address) noexcept {
@@ -120,7 +92,7 @@ namespace {
 
 std::vector<net::endpoint> resolve(loop& here, resolver_state& state, std::string_view name, net::service service,
                                    net::resolve_options options, deadline until, std::error_code& error) {
-    const std::uint16_t port = port_of(service, error);
+    const std::uint16_t port = state.port_of(here, service, error);
     if (error)
         return {};
     const question asked = question_for(name, options.family, error);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -113,6 +114,21 @@ std::shared_ptr<const answer> resolver_state::find_known(loop& here, const quest
     if (std::vector<net::endpoint> found = this_machine(name, asked.wanted); !found.empty())
         return answer_of(std::move(found));
     return cache_.find(asked, now(here));
+}
+
+std::uint16_t resolver_state::port_of(loop& here, net::service asked, std::error_code& error) {
+    error.clear();
+    if (!asked.is_named())
+        return asked.port();
+    const std::string_view name = asked.name();
+    std::uint16_t number = 0;
+    if (const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), number);
+        failure == std::errc{} && end == name.data() + name.size() && !name.empty())
+        return number;
+    const std::uint16_t found = services_.find(name, now(here));
+    if (found == 0)
+        error = net::resolver_errc::unknown_service;
+    return found;
 }
 
 resolver_state::result resolver_state::ask(loop& here, const question& asked, deadline until) {

@@ -5,6 +5,7 @@
 #include "net/hosts_file.hpp"
 #include "net/lookup.hpp"
 #include "net/query_channel.hpp"
+#include "net/service_ports.hpp"
 #include "sched/loop.hpp"
 
 #include <coir/resolver.hpp>
@@ -47,6 +48,9 @@ public:
     /// What is known without asking; else null. Never suspends.
     [[nodiscard]] std::shared_ptr<const answer> find_known(loop& here, const question& asked);
 
+    /// The port that `asked` stands for. On an error (see resolver_errc) 0. Never suspends. Throws std::bad_alloc.
+    [[nodiscard]] std::uint16_t port_of(loop& here, net::service asked, std::error_code& error);
+
     void flush() noexcept { cache_.clear(); }
     [[nodiscard]] std::size_t open_queries() const noexcept { return lookups_.size(); }
 
@@ -82,6 +86,7 @@ private:
     file_stamp hosts_stamp_;
     file_stamp configuration_stamp_;
     loop_time next_look_at_files_ = without_waiting;
+    service_ports services_;
     // Whose fibers wait and drive the channels.
     const loop* home_ = nullptr;
     pid_t process_ = 0;
@@ -91,9 +96,6 @@ private:
 struct resolver_access {
     [[nodiscard]] static resolver_state& state(net::resolver& of) noexcept;
 };
-
-/// The port that `asked` stands for. Reads /etc/services. On an error (see resolver_errc) 0.
-[[nodiscard]] std::uint16_t port_of(net::service asked, std::error_code& error);
 
 /// In numbers, of whatever form getaddrinfo() takes: also "127.1". Port 0.
 [[nodiscard]] bool is_numeric(std::string_view name, net::endpoint& address) noexcept;

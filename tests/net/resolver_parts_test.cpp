@@ -4,6 +4,7 @@
 #include "net/dns_server.hpp"
 #include "net/hosts_file.hpp"
 #include "net/resolver_state.hpp"
+#include "net/service_ports.hpp"
 #include "refused_guards.hpp"
 #include "scratch_file.hpp"
 #include "stack/guard.hpp"
@@ -156,6 +157,37 @@ TEST(resolver_cache, time_to_live) {
         from.flush();
         EXPECT_EQ(asked_after("absent.test", 0), 2U);
     });
+}
+
+std::atomic<int> services_read{0};
+
+std::uint16_t read_service(const char* name) noexcept {
+    ++services_read;
+    return std::string_view{name} == "known" ? 7 : 0;
+}
+
+TEST(service_ports, the_file_is_read_when_it_has_changed) {
+    services_read = 0;
+    const test::scratch_file file{"known 7/tcp\n"};
+    service_ports ports{file.path().c_str(), read_service};
+    EXPECT_EQ(ports.find("known", 0), 7);
+    EXPECT_EQ(ports.find("unknown", 0), 0);
+    EXPECT_EQ(services_read, 2);
+    for (const loop_time now : {1L, 1 * seconds, 5 * seconds}) {
+        EXPECT_EQ(ports.find("known", now), 7);
+        EXPECT_EQ(ports.find("unknown", now), 0);
+    }
+    EXPECT_EQ(services_read, 2);
+    file.write("known 7/tcp\nother 8/tcp\n");
+    EXPECT_EQ(ports.find("known", 6 * seconds - 1), 7); // it was looked at a moment ago
+    EXPECT_EQ(services_read, 2);
+    EXPECT_EQ(ports.find("known", 6 * seconds), 7);
+    EXPECT_EQ(services_read, 3);
+    // Names from outside do not pile up.
+    for (int i = 0; i < 1000; ++i)
+        EXPECT_EQ(ports.find(std::to_string(i), 6 * seconds), 0);
+    EXPECT_EQ(ports.find("known", 6 * seconds), 7);
+    EXPECT_EQ(services_read, 1004);
 }
 
 TEST(resolver_files, changes_are_seen) {
