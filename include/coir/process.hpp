@@ -53,6 +53,12 @@ private:
     int descriptor_ = -1;
 };
 
+/// A descriptor that a program gets beside the three standard streams.
+struct passed_descriptor {
+    int ours = -1;   ///< of this process, as of redirect::to()
+    int theirs = -1; ///< its number in the program: 3 or more
+};
+
 /// How a program is started.
 struct process_options {
     redirect input = {};
@@ -63,8 +69,15 @@ struct process_options {
     std::string directory = {};
     /// "NAME=value": added to the variables that are inherited, or in their place. "NAME" alone: not inherited.
     std::vector<std::string> environment = {};
-    /// False: the program gets no variable but those of `environment`.
+    /// False: the program gets no variable but those of `environment`, and `id_variable`.
     bool inherit_environment = true;
+    /// In any order; the numbers of the two sides may overlap.
+    std::vector<passed_descriptor> descriptors = {};
+    /// Name of a variable in which the program gets its own process id, as sd_listen_fds(3) wants it of LISTEN_PID; empty: none.
+    std::string id_variable = {};
+    /// The program becomes the leader of a session, and of a process group, of its own (setsid(2)): it has no controlling terminal,
+    /// and signals, also that of the end of the scope, are sent to all of its group.
+    bool new_session = false;
 };
 
 /// A program that runs as a child of this process, and the owner of it: at the end of the scope it is killed.
@@ -75,10 +88,17 @@ struct process_options {
 ///     const std::size_t n = sort.output().read_some(buffer, 5s);
 ///     if (!sort.wait(5s).success()) ...
 ///
-/// To run a program to its end with all its input and output: run_process().
+/// To run a program to its end with all its input and output: run_process(). To hand listening sockets to a successor, which takes
+/// them by net::activated_sockets():
 ///
-/// The program gets the three standard streams and no other descriptor of this process, whether marked close-on-exec or
-/// not; no blocked signal; and for each signal the default disposition. Writing to the pipe of a program that has closed its
+///     coir::io::process successor{{"/proc/self/exe"},
+///                                 {.environment = {"LISTEN_FDS=1"},
+///                                  .descriptors = {{.ours = listener.native_handle(), .theirs = 3}},
+///                                  .id_variable = "LISTEN_PID"}};
+///     successor.detach();
+///
+/// The program gets the three standard streams, process_options::descriptors, and no other descriptor of this process, whether
+/// marked close-on-exec or not; no blocked signal; and for each signal the default disposition. Writing to the pipe of a program that has closed its
 /// end raises SIGPIPE, as pipes do: ignore that signal, or use run_process(), which does not raise it.
 ///
 /// Nothing here touches SIGCHLD: no handler, no mask, no libev child watcher. If the program around has a handler that waits
@@ -100,8 +120,8 @@ public:
     /// the disk needs. Not after cancellation: coir::cancelled.
     /// Throws std::system_error that names the program and what was impossible: std::errc::no_such_file_or_directory,
     /// permission_denied, executable_format_error (also a script without "#!"), argument_list_too_long,
-    /// too_many_files_open, resource_unavailable_try_again, function_not_supported (before Linux 5.4), …; std::errc::invalid_argument without arguments, or with a null
-    /// character in one. Then nothing is left: neither a process nor a descriptor. std::logic_error outside coir::run.
+    /// too_many_files_open, resource_unavailable_try_again, function_not_supported (before Linux 5.4), …; std::errc::invalid_argument without arguments, with a null
+    /// character in one, or with a number that no descriptor can be passed as. Then nothing is left: neither a process nor a descriptor. std::logic_error outside coir::run.
     explicit process(const std::vector<std::string>& arguments, const process_options& options = {});
     /// On an error there is no program.
     process(const std::vector<std::string>& arguments, const process_options& options, std::error_code& error) noexcept;
@@ -117,7 +137,8 @@ public:
     /// uninterruptible wait in the kernel (a dead network file system, a broken disk): after a second a line on stderr says
     /// so, and the program is left to its end, as by detach(). So is one that this process must not kill, having changed its
     /// user. Outside of coir::run, where it has outlived its loop, the thread waits instead of a fiber. Programs that the program
-    /// itself has started are not killed.
+    /// itself has started are not killed; with process_options::new_session those of its process group are, also after its
+    /// end (before Linux 6.9 only if that has not been waited for), and are not waited for.
     ~process();
 
     [[nodiscard]] explicit operator bool() const noexcept { return child_ != nullptr; }
@@ -144,8 +165,8 @@ public:
     /// How it has ended, if it has. Never suspends. Also outside coir::run.
     [[nodiscard]] std::optional<exit_status> try_wait() noexcept;
 
-    /// Sends a signal; nothing happens if the program has ended: it can never reach another process that got the same
-    /// id since. Never suspends. Throws std::system_error: std::errc::operation_not_permitted for a program that has
+    /// Sends a signal, with process_options::new_session to all of its group; nothing happens if the program has ended: it can never
+    /// reach another process that got the same id since. Never suspends. Throws std::system_error: std::errc::operation_not_permitted for a program that has
     /// changed its user, invalid_argument for what is no signal. Also outside coir::run.
     void kill(int signal);
     void kill(int signal, std::error_code& error) noexcept;

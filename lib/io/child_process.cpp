@@ -101,6 +101,7 @@ started_program child_process::start(const program& executed, const program_stre
     const started_program made = detail::start(executed, streams);
     id_ = made.id;
     handle_ = made.handle;
+    leads_session_ = executed.begins_session();
     parent_ = ::getpid();
     return made;
 }
@@ -157,9 +158,25 @@ int child_process::wait(loop& here, io::exit_status& status, deadline until) noe
 int child_process::kill(int signal) noexcept {
     if (!is_ours())
         return ECHILD;
+    if (leads_session_)
+        if (const int error = kill_group(signal); error != ESRCH)
+            return error;
     if (::syscall(SYS_pidfd_send_signal, handle_, signal, nullptr, 0) == 0 || errno == ESRCH)
         return 0;
     return errno;
+}
+
+int child_process::kill_group(int signal) noexcept {
+    constexpr unsigned process_group = 1U << 2; // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
+    if (::syscall(SYS_pidfd_send_signal, handle_, signal, nullptr, process_group) == 0)
+        return 0;
+    if (errno != EINVAL)
+        return errno;
+    // The id cannot have become a stranger's as long as nobody has waited for the program.
+    siginfo_t unused{};
+    if (is_known_ || ::waitid(P_PIDFD, static_cast<id_t>(handle_), &unused, WEXITED | WNOHANG | WNOWAIT) == -1)
+        return ESRCH;
+    return ::kill(-id_, signal) == 0 ? 0 : errno;
 }
 
 bool child_process::await_end() noexcept {
@@ -184,6 +201,8 @@ bool child_process::await_end() noexcept {
 
 void child_process::end(std::unique_ptr<child_process> child) noexcept {
     io::exit_status unused;
+    if (child && child->leads_session_ && child->is_ours())
+        static_cast<void>(child->kill_group(SIGKILL)); // also those that it has left behind
     if (!child || child->look(unused) != EAGAIN)
         return;
     const int error = child->kill(SIGKILL);

@@ -35,7 +35,7 @@ public:
     [[nodiscard]] int look(io::exit_status& status) noexcept;
     /// As look(), but waits: errno or was_cancelled. May suspend.
     [[nodiscard]] int wait(loop& here, io::exit_status& status, deadline until) noexcept;
-    /// 0 or an errno.
+    /// If it leads a session, the whole process group. 0 or an errno.
     [[nodiscard]] int kill(int signal) noexcept;
 
     /// Kills `child`, if it is ours, and waits for its end; not for ever. May suspend, cannot be cancelled.
@@ -45,6 +45,8 @@ public:
 
 private:
     [[nodiscard]] bool is_ours() const noexcept;
+    /// Of a leader: also when it has ended. ESRCH: there is nobody, or the kernel cannot tell any more.
+    [[nodiscard]] int kill_group(int signal) noexcept;
     [[nodiscard]] bool await_end() noexcept;
     static void remove_abandoned() noexcept;
 
@@ -52,6 +54,7 @@ private:
     pid_t id_ = 0;
     pid_t parent_ = 0; // the process that has started it: in a child of fork() another one
     int handle_ = -1;
+    bool leads_session_ = false;
     bool is_known_ = false; // what follows
     int error_ = 0;
     io::exit_status status_;

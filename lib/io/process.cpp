@@ -5,15 +5,18 @@
 #include "io/program.hpp"
 #include "sched/loop.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <fcntl.h>
 #include <new>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace coir {
 namespace detail {
@@ -117,8 +120,26 @@ int lead(const io::redirect& wanted, int stream, lent_descriptor& lent, io::desc
     }
 }
 
-std::string description(start_step failed, const std::string& operation, const io::process_options& options) {
-    switch (failed) {
+// What is wanted beside the streams, in ascending order. `lent` has one for each.
+std::vector<placement> place(const std::vector<io::passed_descriptor>& wanted, std::vector<lent_descriptor>& lent,
+                             const std::string& operation) {
+    std::vector<placement> made;
+    made.reserve(wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const auto [ours, theirs] = wanted[i];
+        const std::string step = operation + ": descriptor " + std::to_string(theirs);
+        if (theirs <= STDERR_FILENO ||
+            std::ranges::any_of(made, [&, theirs = theirs](const placement& each) { return each.theirs == theirs; }))
+            raise(EINVAL, step);
+        made.push_back({lent[i].borrow(ours, step), theirs});
+    }
+    std::ranges::sort(made, {}, &placement::theirs);
+    return made;
+}
+
+std::string description(const started_program& failed, const std::string& operation,
+                        const io::process_options& options) {
+    switch (failed.failed_step) {
     case start_step::directory:
         return operation + ": change to the directory " + options.directory;
     case start_step::input:
@@ -127,6 +148,8 @@ std::string description(start_step failed, const std::string& operation, const i
         return operation + ": its standard output";
     case start_step::error:
         return operation + ": its standard error";
+    case start_step::descriptor:
+        return operation + ": descriptor " + std::to_string(failed.failed_number);
     case start_step::clone:
     case start_step::execute:
         break;
@@ -155,9 +178,12 @@ process::process(const std::vector<std::string>& arguments, const process_option
     streams.output = detail::lead(options.output, STDOUT_FILENO, lent[1], output_, operation + ": its standard output");
     streams.error = detail::lead(options.error, STDERR_FILENO, lent[2], error_, operation + ": its standard error");
     streams.error_follows_output = options.error.what() == redirect::target::output;
+    std::vector<detail::lent_descriptor> others(options.descriptors.size());
+    std::vector<detail::placement> placed = detail::place(options.descriptors, others, operation);
+    streams.others = placed;
     const detail::started_program made = child->start(executed, streams);
     if (made.error != 0)
-        detail::raise(made.error, detail::description(made.failed_step, operation, options));
+        detail::raise(made.error, detail::description(made, operation, options));
     child_ = std::move(child);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <string_view>
 #include <system_error>
 
@@ -38,9 +39,13 @@ std::vector<std::string> paths_for(const std::string& name) {
 
 std::vector<std::string> environment_of(const io::process_options& options) {
     std::vector<std::string> made;
+    const auto is_id_variable = [&](std::string_view variable) {
+        return !options.id_variable.empty() && name_of(variable) == options.id_variable;
+    };
     const auto is_replaced = [&](std::string_view variable) {
-        return std::ranges::any_of(options.environment,
-                                   [&](const std::string& each) { return name_of(each) == name_of(variable); });
+        return is_id_variable(variable) || std::ranges::any_of(options.environment, [&](const std::string& each) {
+                   return name_of(each) == name_of(variable);
+               });
     };
     if (options.inherit_environment)
         for (char** each = ::environ; each && *each; ++each)
@@ -48,16 +53,24 @@ std::vector<std::string> environment_of(const io::process_options& options) {
                 made.emplace_back(*each);
     for (const std::string& each : options.environment) {
         require_no_null(each, "the environment");
-        if (each.find('=') != std::string::npos)
+        if (each.find('=') != std::string::npos && !is_id_variable(each))
             made.push_back(each);
     }
     return made;
 }
 
+// Of process_options::id_variable; room for an id behind it.
+std::string id_variable_of(const io::process_options& options) {
+    require_no_null(options.id_variable, "the environment");
+    if (options.id_variable.find('=') != std::string::npos)
+        throw std::system_error(std::make_error_code(std::errc::invalid_argument), "'=' in the name of a variable");
+    return options.id_variable + '=' + std::string(std::numeric_limits<pid_t>::digits10 + 1, '\0');
+}
+
 } // namespace
 
 program::program(const std::vector<std::string>& arguments, const io::process_options& options)
-    : directory_(options.directory) {
+    : directory_(options.directory), begins_session_(options.new_session) {
     if (arguments.empty())
         throw std::system_error(std::make_error_code(std::errc::invalid_argument), "no program named");
     require_no_null(directory_, "the directory");
@@ -69,6 +82,10 @@ program::program(const std::vector<std::string>& arguments, const io::process_op
     files_.push_back(nullptr);
     texts_ = environment_of(options);
     texts_.insert(texts_.begin(), arguments.begin(), arguments.end());
+    if (!options.id_variable.empty()) {
+        std::string& added = texts_.emplace_back(id_variable_of(options));
+        id_text_ = added.data() + options.id_variable.size() + 1;
+    }
     for (std::string& each : texts_)
         (arguments_.size() < arguments.size() ? arguments_ : environment_).push_back(each.data());
     arguments_.push_back(nullptr);

@@ -2,6 +2,7 @@
 
 #include <coir/process.hpp>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ public:
     [[nodiscard]] char* const* environment() const noexcept { return environment_.data(); }
     /// Null: this process's.
     [[nodiscard]] const char* directory() const noexcept { return directory_.empty() ? nullptr : directory_.c_str(); }
+    /// Where in the environment the child writes its id, with room for it and a zero; null: nowhere.
+    [[nodiscard]] char* id_text() const noexcept { return id_text_; }
+    [[nodiscard]] bool begins_session() const noexcept { return begins_session_; }
 
 private:
     std::string directory_;
@@ -31,6 +35,14 @@ private:
     std::vector<const char*> files_;
     std::vector<char*> arguments_;
     std::vector<char*> environment_;
+    char* id_text_ = nullptr;
+    bool begins_session_;
+};
+
+/// A descriptor that the program gets beside its streams.
+struct placement {
+    int from;   ///< above 2; the child changes it
+    int theirs; ///< above 2
 };
 
 /// What a program's standard streams lead to; each -1 (as in this process), or a descriptor above 2.
@@ -39,10 +51,11 @@ struct program_streams {
     int output = -1;
     int error = -1;
     bool error_follows_output = false;
+    std::span<placement> others{}; ///< by `theirs`, in ascending order, none twice
 };
 
 /// Which step of a start has failed.
-enum class start_step : unsigned char { clone, directory, input, output, error, execute };
+enum class start_step : unsigned char { clone, directory, input, output, error, descriptor, execute };
 
 /// A child that executes its program, or why there is none.
 struct started_program {
@@ -50,6 +63,7 @@ struct started_program {
     int handle = -1; ///< a pidfd, close-on-exec
     int error = 0;   ///< an errno
     start_step failed_step = start_step::clone;
+    int failed_number = -1; ///< of start_step::descriptor: placement::theirs
 };
 
 /// Starts `executed`. On an error there is no child and no zombie. Blocks the thread until the program is loaded.

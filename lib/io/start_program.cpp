@@ -17,6 +17,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <fcntl.h>
 #include <memory>
 #include <new>
 #include <sched.h>
@@ -44,10 +45,15 @@ struct order {
     char* const* arguments;
     char* const* environment;
     const char* directory;
+    char* id_text;
+    bool begins_session;
     program_streams streams;
+    placement* others; // not the span, whose functions a sanitizer may have instrumented
+    std::size_t other_count;
     // Written by the child when it fails.
     int error = 0;
     start_step failed_step = start_step::clone;
+    int failed_number = -1;
 };
 
 [[noreturn]] COIR_IN_CHILD void give_up(order& given, start_step step, int error) noexcept {
@@ -62,10 +68,50 @@ COIR_IN_CHILD void connect(order& given, start_step step, int from, int stream) 
         give_up(given, step, errno);
 }
 
-COIR_IN_CHILD void forget_descriptors() noexcept {
-    constexpr int first = STDERR_FILENO + 1;
-    if (::syscall(SYS_close_range, first, ~0U, 0) == -1)
-        ::closefrom(first); // before Linux 5.9: goes by /proc/self/fd, without allocating
+// First all of them to where none is wanted: else one could be overwritten before it has been duplicated.
+COIR_IN_CHILD void place_others(order& given) noexcept {
+    placement* const end = given.others + given.other_count;
+    for (placement* each = given.others; each != end; ++each) {
+        const long moved = ::syscall(SYS_fcntl, each->from, F_DUPFD, end[-1].theirs + 1L);
+        given.failed_number = each->theirs;
+        if (moved == -1)
+            give_up(given, start_step::descriptor, errno);
+        each->from = static_cast<int>(moved);
+    }
+    for (const placement* each = given.others; each != end; ++each) {
+        given.failed_number = each->theirs;
+        connect(given, start_step::descriptor, each->from, each->theirs);
+    }
+}
+
+// Both included.
+COIR_IN_CHILD void close_between(unsigned first, unsigned last) noexcept {
+    if (first > last || ::syscall(SYS_close_range, first, last, 0) == 0)
+        return;
+    if (last == ~0U)
+        return ::closefrom(static_cast<int>(first)); // before Linux 5.9: goes by /proc/self/fd, without allocating
+    for (unsigned each = first; each <= last; ++each)
+        ::syscall(SYS_close, each);
+}
+
+COIR_IN_CHILD void forget_descriptors(const order& given) noexcept {
+    unsigned first = STDERR_FILENO + 1;
+    for (const placement* each = given.others; each != given.others + given.other_count; ++each) {
+        const auto kept = static_cast<unsigned>(each->theirs);
+        close_between(first, kept - 1);
+        first = kept + 1;
+    }
+    close_between(first, ~0U);
+}
+
+// In decimal digits.
+COIR_IN_CHILD void write_id(char* text) noexcept {
+    const long id = ::syscall(SYS_getpid);
+    long unit = 1;
+    while (id / unit >= 10)
+        unit *= 10;
+    for (; unit > 0; unit /= 10)
+        *text++ = static_cast<char>('0' + id / unit % 10);
 }
 
 // Handlers would end with exec() anyway, but ignored signals stay ignored.
@@ -106,7 +152,12 @@ COIR_IN_CHILD int child_main(void* argument) noexcept {
     connect(given, start_step::output, given.streams.output, STDOUT_FILENO);
     connect(given, start_step::error, given.streams.error_follows_output ? STDOUT_FILENO : given.streams.error,
             STDERR_FILENO);
-    forget_descriptors();
+    place_others(given);
+    forget_descriptors(given);
+    if (given.begins_session)
+        ::syscall(SYS_setsid); // cannot fail in a process that was just made
+    if (given.id_text)
+        write_id(given.id_text);
     if (given.directory && ::syscall(SYS_chdir, given.directory) == -1)
         give_up(given, start_step::directory, errno);
     forget_signals();
@@ -139,7 +190,15 @@ started_program start(const program& executed, const program_streams& streams) n
     const std::unique_ptr<std::byte[]> stack{new (std::nothrow) std::byte[child_stack_size]};
     if (!stack)
         return {.error = ENOMEM};
-    order given{executed.files(), executed.arguments(), executed.environment(), executed.directory(), streams};
+    order given{executed.files(),
+                executed.arguments(),
+                executed.environment(),
+                executed.directory(),
+                executed.id_text(),
+                executed.begins_session(),
+                streams,
+                streams.others.data(),
+                streams.others.size()};
     started_program made;
     signal_mask before = no_signals;
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, &before, sizeof(signal_mask));
@@ -147,6 +206,7 @@ started_program start(const program& executed, const program_streams& streams) n
     made.error = made.id == -1 ? errno : given.error;
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof(signal_mask));
     made.failed_step = given.failed_step;
+    made.failed_number = given.failed_number;
     if (made.id != -1 && made.error != 0) {
         siginfo_t unused{};
         while (::waitid(P_PIDFD, static_cast<id_t>(made.handle), &unused, WEXITED) == -1 && errno == EINTR) {}

@@ -1,3 +1,4 @@
+#include "emulation.hpp"
 #include "io/descriptors.hpp"
 
 #include <coir/coir.hpp>
@@ -140,6 +141,39 @@ TEST_F(activated, numbers_that_make_no_sense_are_errors) {
                   });
               }),
               0);
+}
+
+// What a program does that has been handed a socket by a predecessor; run by the test below, as a program.
+TEST(successor, DISABLED_serves) {
+    coir::run([] {
+        auto sockets = activated_sockets();
+        ASSERT_EQ(sockets.size(), 1U);
+        EXPECT_EQ(sockets[0].name, "web");
+        tcp_listener listener{std::move(sockets[0].socket)};
+        net::tcp_stream client = listener.accept(20s);
+        client.write_all(bytes_of("successor"), 20s);
+    });
+}
+
+// A restart in which no connection is refused: the listening socket stays open all the time.
+TEST_F(activated, are_handed_to_a_successor) {
+    if (is_emulated())
+        GTEST_SKIP() << "an emulator runs no programs of its own architecture";
+    coir::run([] {
+        tcp_listener listener{"127.0.0.1", 0};
+        const endpoint where = listener.local_endpoint();
+        io::process successor{{"/proc/self/exe", "--gtest_filter=successor.*", "--gtest_also_run_disabled_tests"},
+                              {.output = io::redirect::null(),
+                               .environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web", "COIR_FAULTS"},
+                               .descriptors = {{.ours = listener.native_handle(), .theirs = 3}},
+                               .id_variable = "LISTEN_PID"}};
+        listener.close();
+        net::tcp_stream client{where, 20s};
+        std::array<std::byte, 20> buffer{};
+        EXPECT_EQ(client.read_all(buffer, 20s), 9U);
+        EXPECT_EQ(text_of(std::span{buffer}.first(9)), "successor");
+        EXPECT_TRUE(successor.wait(20s).success());
+    });
 }
 
 } // namespace
