@@ -28,6 +28,7 @@
 #include <coir/fiber.hpp>
 #include <coir/fiber_local.hpp>
 #include <coir/file.hpp>
+#include <coir/file_reader.hpp>
 #include <coir/file_status.hpp>
 #include <coir/file_system.hpp>
 #include <coir/file_watcher.hpp>

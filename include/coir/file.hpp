@@ -59,6 +59,8 @@ inline constexpr std::filesystem::perms default_permissions{0666};
 /// - Whoever closes a file, or destroys or moves the object, while other fibers are in calls on it does no harm: those
 ///   go on, and the last one closes the descriptor. So no call ever meets a number that is another file by then.
 ///
+/// For those who read streams, file_reader.
+///
 ///     coir::io::file log{"events.log", coir::io::open_mode::append | coir::io::open_mode::create};
 ///     log.append(std::as_bytes(std::span{line}));
 ///     log.sync_data();
