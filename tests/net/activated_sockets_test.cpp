@@ -164,7 +164,7 @@ TEST_F(activated, are_handed_to_a_successor) {
         const endpoint where = listener.local_endpoint();
         io::process successor{{"/proc/self/exe", "--gtest_filter=successor.*", "--gtest_also_run_disabled_tests"},
                               {.output = io::redirect::null(),
-                               .environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web", "COIR_FAULTS"},
+                               .environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web"},
                                .descriptors = {{.ours = listener.native_handle(), .theirs = 3}},
                                .id_variable = "LISTEN_PID"}};
         listener.close();

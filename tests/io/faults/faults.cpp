@@ -5,6 +5,7 @@
 //   COIR_FAULTS=short           it moves less than it could
 //   COIR_FAULTS=storm           a signal for the main thread every millisecond, whose handler interrupts system calls
 //   COIR_FAULTS=storm_restart   the same with SA_RESTART
+//   COIR_FAULTS_PROGRAM=1       the library is linked into the program, whose own calls cannot be told from its
 //
 // Only calls out of libcoir.so are touched: those of the test itself are not what is tested, and go on when the storm has
 // interrupted them. The numbers are the same in every
@@ -145,8 +146,10 @@ template <class Function> Function* next(Function*, const char* name) {
     return reinterpret_cast<Function*>(found);
 }
 
-int find_library(dl_phdr_info* info, std::size_t, void*) {
-    if (std::string_view{info->dlpi_name}.find("libcoir.so") == std::string_view::npos)
+// `in_program` is not null if the library is part of the program, which has no name.
+int find_library(dl_phdr_info* info, std::size_t, void* in_program) {
+    const std::string_view name{info->dlpi_name};
+    if (in_program ? !name.empty() : name.find("libcoir.so") == std::string_view::npos)
         return 0;
     library_begin = ~std::uintptr_t{0};
     for (int i = 0; i < info->dlpi_phnum; ++i)
@@ -181,7 +184,7 @@ void start_storm(int flags) {
     if (const char* number = std::getenv("COIR_FAULTS_SEED"))
         seed = std::strtoull(number, nullptr, 10) | 1;
     started = ::getpid();
-    ::dl_iterate_phdr(find_library, nullptr);
+    ::dl_iterate_phdr(find_library, std::getenv("COIR_FAULTS_PROGRAM"));
     if (library_begin == 0)
         return; // a program that starts the test
     const std::string_view kind{name};
