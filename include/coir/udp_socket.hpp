@@ -120,7 +120,9 @@ public:
                                            deadline until = {}) noexcept;
 
     /// Receives what is sent to the multicast group at the address of `group` (its port means nothing), until
-    /// leave_multicast(). The socket must be bound to the port of the datagrams, usually with udp_options::reuse_address.
+    /// leave_multicast(); other groups are not received, whoever else on this machine is a member (of a socket that was taken
+    /// over its options decide: IP_MULTICAST_ALL, IPV6_MULTICAST_ALL). The socket must be bound to the port of the datagrams,
+    /// usually with udp_options::reuse_address.
     /// `interface` is a name, like "eth0"; "" leaves it to the zone of `group` ("ff02::1%eth0"), or to the system's routes. Throws
     /// std::system_error naming the group: std::errc::no_such_device, invalid_argument, …
     void join_multicast(const endpoint& group, std::string_view interface = {});

@@ -16,14 +16,27 @@
 #include <string>
 #include <sys/socket.h>
 
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL 29 // Linux 4.20
+#endif
+
 namespace coir {
 namespace detail {
 namespace {
+
+// By default Linux gives every socket what is sent to any group that some socket of the machine has joined: leaving one would
+// change nothing. A kernel that is too old for the second option (before 4.20) goes on as it did.
+void receive_joined_groups_only(int socket, bool v6) noexcept {
+    set_option(socket, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+    if (v6)
+        set_option(socket, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+}
 
 int set_udp_options(int socket, bool v6, const net::udp_options& options) noexcept {
     const auto set = [socket](int name, std::size_t value) {
         return set_option(socket, SOL_SOCKET, name, static_cast<int>(std::min<std::size_t>(value, INT_MAX)));
     };
+    receive_joined_groups_only(socket, v6);
     int error = 0;
     if (v6)
         error = set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, int{options.v6_only});
