@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace coir::net {
 
@@ -68,6 +69,9 @@ public:
     tcp_stream accept(deadline until = {});
     /// On an error the returned stream is not connected.
     tcp_stream accept(std::error_code& error, deadline until = {}) noexcept;
+
+    /// Gives the socket up without closing it: see stream_socket::release().
+    [[nodiscard]] io::descriptor release() noexcept { return std::move(socket_); }
 
     /// Stops listening; fibers in accept() get std::errc::bad_file_descriptor. Throws std::system_error.
     void close() { socket_.close(); }

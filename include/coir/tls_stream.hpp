@@ -8,6 +8,7 @@
 #include <coir/tls_context.hpp>
 #include <coir/tls_error.hpp>
 #include <coir/tls_session.hpp>
+#include <coir/unix_stream.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -25,7 +26,7 @@ struct tls_connection;
 
 namespace coir::net {
 
-/// A connection over TLS 1.2 or 1.3, on top of any stream socket: tcp_stream, or a descriptor of a Unix socket. Reads and
+/// A connection over TLS 1.2 or 1.3, on top of any stream socket: tcp_stream, unix_stream, or a descriptor. Reads and
 /// writes as tcp_stream does, and two fibers may use it at once, one reading and one writing.
 ///
 ///     coir::net::tls_stream peer{context, coir::net::tcp_stream{address, 5s}, "example.org"};
@@ -62,7 +63,11 @@ public:
     /// The server's side.
     tls_stream(const tls_context& context, tcp_stream transport);
 
-    /// Over another stream socket, as of a Unix socket.
+    /// Over a Unix socket, or another stream socket.
+    tls_stream(const tls_context& context, unix_stream transport, std::string_view host,
+               const tls_session& resumed = {})
+        : tls_stream(context, transport.release(), host, resumed) {}
+    tls_stream(const tls_context& context, unix_stream transport) : tls_stream(context, transport.release()) {}
     tls_stream(const tls_context& context, io::descriptor transport, std::string_view host,
                const tls_session& resumed = {})
         : tls_stream(context, tcp_stream{std::move(transport)}, host, resumed) {}

@@ -150,6 +150,9 @@ public:
     void set_broadcast(bool on, std::error_code& error) noexcept;
     [[nodiscard]] bool broadcast() const;
 
+    /// Gives the socket up without closing it: see stream_socket::release().
+    [[nodiscard]] io::descriptor release() noexcept { return std::move(socket_); }
+
     /// Closes now; fibers that wait here get std::errc::bad_file_descriptor. Throws std::system_error.
     void close() { socket_.close(); }
     void close(std::error_code& error) noexcept { socket_.close(error); }

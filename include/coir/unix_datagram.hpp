@@ -94,6 +94,12 @@ public:
     [[nodiscard]] received receive(std::span<std::byte> buffer, std::span<io::descriptor> descriptors,
                                    std::error_code& error, deadline until = {}) noexcept;
 
+    /// Gives the socket up without closing it: see stream_socket::release(). Its path stays: nobody here removes it any more.
+    [[nodiscard]] io::descriptor release() noexcept {
+        path_.keep();
+        return std::move(socket_);
+    }
+
     /// Removes the path and closes; fibers that wait here get std::errc::bad_file_descriptor. Throws std::system_error.
     void close();
     void close(std::error_code& error) noexcept;

@@ -9,6 +9,7 @@
 #include <coir/unix_stream.hpp>
 
 #include <system_error>
+#include <utility>
 
 namespace coir::net {
 
@@ -46,6 +47,12 @@ public:
     unix_stream accept(deadline until = {});
     /// On an error the returned stream is not connected.
     unix_stream accept(std::error_code& error, deadline until = {}) noexcept;
+
+    /// Gives the socket up without closing it: see stream_socket::release(). Its path stays: nobody here removes it any more.
+    [[nodiscard]] io::descriptor release() noexcept {
+        path_.keep();
+        return std::move(socket_);
+    }
 
     /// Removes the path and stops listening; fibers in accept() get std::errc::bad_file_descriptor. Throws
     /// std::system_error.

@@ -80,6 +80,9 @@ public:
     void shutdown_read();
     void shutdown_read(std::error_code& error) noexcept;
 
+    /// Gives the socket up without closing it: see stream_socket::release().
+    [[nodiscard]] io::descriptor release() noexcept { return std::move(socket_); }
+
     /// Closes now; other fibers that wait here get std::errc::bad_file_descriptor. Throws std::system_error.
     void close() { socket_.close(); }
     void close(std::error_code& error) noexcept { socket_.close(error); }

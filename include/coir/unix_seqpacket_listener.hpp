@@ -9,6 +9,7 @@
 #include <coir/unix_seqpacket.hpp>
 
 #include <system_error>
+#include <utility>
 
 namespace coir::net {
 
@@ -38,6 +39,12 @@ public:
     /// The next connection. May suspend.
     unix_seqpacket accept(deadline until = {});
     unix_seqpacket accept(std::error_code& error, deadline until = {}) noexcept;
+
+    /// Gives the socket up without closing it: see stream_socket::release(). Its path stays: nobody here removes it any more.
+    [[nodiscard]] io::descriptor release() noexcept {
+        path_.keep();
+        return std::move(socket_);
+    }
 
     /// Removes the path and stops listening.
     void close();

@@ -41,6 +41,10 @@ bound_path::~bound_path() {
     remove();
 }
 
+void bound_path::keep() noexcept {
+    file_.reset();
+}
+
 void bound_path::remove() noexcept {
     if (!file_)
         return;

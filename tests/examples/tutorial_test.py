@@ -27,6 +27,7 @@ def stands_in(block, source):
 
 blocks = 0
 for document in (
+    root / "docs" / "io.md",
     root / "docs" / "tutorial.md",
     root / "docs" / "structured-concurrency.md",
     root / "examples" / "README.md",

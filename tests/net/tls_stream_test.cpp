@@ -151,13 +151,17 @@ TEST_F(tls, pieces) {
 
 TEST_F(tls, over_a_unix_socket) {
     coir::run([] {
+        const auto say_hello = [](tls_stream client, tls_stream server) {
+            auto far = spawn([&] { server.write_all(bytes_of("hello"), 5s); });
+            std::array<std::byte, 5> buffer{};
+            EXPECT_EQ(client.read_all(buffer, 5s), 5U);
+            far.join();
+        };
+        auto [near, far] = net::unix_stream::pair();
+        say_hello({trusting_client(), std::move(near), "localhost"}, {good_server(), std::move(far)});
         ends sockets = make_sockets();
-        tls_stream client{trusting_client(), io::descriptor{sockets.read.take()}, "localhost"};
-        tls_stream server{good_server(), io::descriptor{sockets.write.take()}};
-        auto far = spawn([&] { server.write_all(bytes_of("hello"), 5s); });
-        std::array<std::byte, 5> buffer{};
-        EXPECT_EQ(client.read_all(buffer, 5s), 5U);
-        far.join();
+        say_hello({trusting_client(), io::descriptor{sockets.read.take()}, "localhost"},
+                  {good_server(), io::descriptor{sockets.write.take()}});
     });
 }
 

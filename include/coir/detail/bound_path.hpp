@@ -20,6 +20,8 @@ public:
     ~bound_path();
 
     void remove() noexcept;
+    /// It is not removed.
+    void keep() noexcept;
 
 private:
     std::unique_ptr<bound_file> file_; // null: nothing to be removed
