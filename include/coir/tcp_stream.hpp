@@ -47,7 +47,7 @@ public:
 
     /// Throw std::system_error.
     [[nodiscard]] endpoint local_endpoint() const;
-    [[nodiscard]] endpoint remote_endpoint() const;
+    [[nodiscard]] endpoint remote_endpoint() const; ///< also of a connection that has ended or been reset
 
     /// Ends the writing side: the peer reads end of file; reading goes on. Never suspends. Throws std::system_error.
     void shutdown_write();

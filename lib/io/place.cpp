@@ -1,6 +1,7 @@
 #include "io/place.hpp"
 
 #include "base/printable.hpp"
+#include "io/peer_name.hpp"
 
 #include <coir/detail/stream_reference.hpp>
 
@@ -11,15 +12,9 @@
 #include <string_view>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <utility>
 
 namespace coir::detail {
 namespace {
-
-struct socket_name {
-    sockaddr_storage address{};
-    socklen_t size = 0;
-};
 
 // Nothing if there is no address to speak of.
 std::string text_of(const socket_name& name) {
@@ -40,22 +35,9 @@ std::string text_of(const socket_name& name) {
     return (is_v6 ? '[' + std::string{host.data()} + ']' : std::string{host.data()}) + ':' + port.data();
 }
 
-// getpeername() does not know the peer of a broken connection any more. SO_PEERNAME does; it fails if more is asked for than there
-// is, and cuts off what is more, hence the families.
 std::string peer_of(int descriptor) {
     socket_name peer;
-    constexpr std::pair<sa_family_t, socklen_t> kinds[] = {{AF_INET6, sizeof(sockaddr_in6)},
-                                                           {AF_INET, sizeof(sockaddr_in)}};
-    for (const auto& [family, size] : kinds) {
-        peer.size = size;
-        if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERNAME, &peer.address, &peer.size) == 0 && peer.size == size &&
-            peer.address.ss_family == family)
-            return text_of(peer);
-    }
-    peer.size = sizeof peer.address;
-    if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer.address), &peer.size) == 0)
-        return text_of(peer);
-    return {};
+    return find_peer_name(descriptor, peer) == 0 ? text_of(peer) : std::string{};
 }
 
 std::string own_name_of(int descriptor) {

@@ -2,6 +2,7 @@
 
 #include "io/errors.hpp"
 #include "io/ownership.hpp"
+#include "io/peer_name.hpp"
 #include "net/socket_option.hpp"
 #include "net/tcp_options.hpp"
 
@@ -14,14 +15,18 @@
 namespace coir::detail {
 namespace {
 
-using get_name = int(int, sockaddr*, socklen_t*) noexcept;
+int find_own_name(int socket, socket_name& own) noexcept {
+    own.size = sizeof own.address;
+    return ::getsockname(socket, reinterpret_cast<sockaddr*>(&own.address), &own.size) == 0 ? 0 : errno;
+}
 
-net::endpoint name_of(const io::descriptor& socket, get_name* get, const char* operation) {
-    sockaddr_storage name{};
-    socklen_t size = sizeof name;
-    if (get(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) == -1)
-        throw_on_socket(error_code_of(errno), operation, socket.get());
-    return net::endpoint::from_native(&name, size);
+using find_name = int(int, socket_name&) noexcept;
+
+net::endpoint name_of(const io::descriptor& socket, find_name* find, const char* operation) {
+    socket_name name;
+    if (const int error = find(socket.get(), name))
+        throw_on_socket(error_code_of(error), operation, socket.get());
+    return net::endpoint::from_native(&name.address, name.size);
 }
 
 } // namespace
@@ -57,11 +62,11 @@ void require_listening(int socket, int family, int other_family, int type, const
 }
 
 net::endpoint local_endpoint_of(const io::descriptor& socket) {
-    return name_of(socket, ::getsockname, "net: local endpoint");
+    return name_of(socket, find_own_name, "net: local endpoint");
 }
 
 net::endpoint remote_endpoint_of(const io::descriptor& socket) {
-    return name_of(socket, ::getpeername, "net: remote endpoint");
+    return name_of(socket, find_peer_name, "net: remote endpoint");
 }
 
 void shut_down(const io::descriptor& socket, int how, const char* operation) {

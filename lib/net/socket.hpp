@@ -22,7 +22,7 @@ void require_listening(int socket, int family, int other_family, int type, const
 
 /// The address of this end of `socket`. Throws std::system_error.
 [[nodiscard]] net::endpoint local_endpoint_of(const io::descriptor& socket);
-/// The address of the other end. Throws std::system_error.
+/// The address of the other end, also of a connection that has ended or been reset. Throws std::system_error.
 [[nodiscard]] net::endpoint remote_endpoint_of(const io::descriptor& socket);
 
 /// shutdown(). The first throws std::system_error naming `operation` and the peer.
