@@ -40,6 +40,9 @@ public:
     [[nodiscard]] bool is_v4() const noexcept;
     [[nodiscard]] bool is_v6() const noexcept;
     [[nodiscard]] std::uint16_t port() const noexcept;
+    /// An IPv6 socket sees an IPv4 peer at the "mapped" address ::ffff:192.0.2.1. Of that the IPv4 endpoint, 192.0.2.1 at the same
+    /// port; of any other the same again.
+    [[nodiscard]] endpoint unmapped() const noexcept;
     /// "192.0.2.1" or "2001:db8::1".
     [[nodiscard]] std::string address() const;
     /// "192.0.2.1:80" or "[2001:db8::1]:80": what parse() takes.

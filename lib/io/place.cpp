@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string_view>
@@ -15,6 +16,20 @@
 
 namespace coir::detail {
 namespace {
+
+// What an IPv6 socket sees of an IPv4 peer, ::ffff:192.0.2.1, is 192.0.2.1 to people.
+socket_name unmapped(const socket_name& name) noexcept {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(name.address);
+    if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+        return name;
+    socket_name made;
+    auto& v4 = reinterpret_cast<sockaddr_in&>(made.address);
+    v4.sin_family = AF_INET;
+    v4.sin_port = v6.sin6_port;
+    std::memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
+    made.size = sizeof v4;
+    return made;
+}
 
 // Nothing if there is no address to speak of.
 std::string text_of(const socket_name& name) {
@@ -37,7 +52,7 @@ std::string text_of(const socket_name& name) {
 
 std::string peer_of(int descriptor) {
     socket_name peer;
-    return find_peer_name(descriptor, peer) == 0 ? text_of(peer) : std::string{};
+    return find_peer_name(descriptor, peer) == 0 ? text_of(unmapped(peer)) : std::string{};
 }
 
 std::string own_name_of(int descriptor) {
@@ -45,7 +60,7 @@ std::string own_name_of(int descriptor) {
     own.size = sizeof own.address;
     std::string text;
     if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own.address), &own.size) == 0)
-        text = text_of(own);
+        text = text_of(unmapped(own));
     return text.empty() ? number_of(descriptor) : text;
 }
 

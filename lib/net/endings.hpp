@@ -1,5 +1,8 @@
 #pragma once
 
+#include <coir/endpoint.hpp>
+#include <coir/unix_endpoint.hpp>
+
 #include "io/errors.hpp"
 #include "sched/loop.hpp"
 
@@ -9,10 +12,18 @@
 
 namespace coir::detail {
 
+/// For people.
+inline std::string text_of(const net::endpoint& where) {
+    return where.unmapped().to_string();
+}
+inline std::string text_of(const net::unix_endpoint& where) {
+    return where.to_string();
+}
+
 /// " on 127.0.0.1:80", for messages; nothing if the socket has no address (any more). `address` returns it.
 template <class Address> std::string placed(const char* preposition, Address address) {
     try {
-        return preposition + address().to_string();
+        return preposition + text_of(address());
     } catch (const std::system_error&) {
         return {};
     }

@@ -162,6 +162,20 @@ std::uint16_t endpoint::port() const noexcept {
     return ntohs(is_v4() ? as<sockaddr_in>(*this).sin_port : as<sockaddr_in6>(*this).sin6_port);
 }
 
+endpoint endpoint::unmapped() const noexcept {
+    if (!is_v6())
+        return *this;
+    const auto v6 = as<sockaddr_in6>(*this);
+    if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+        return *this;
+    endpoint made;
+    auto v4 = as<sockaddr_in>(made);
+    v4.sin_port = v6.sin6_port;
+    std::memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
+    std::memcpy(made.storage_.data(), &v4, sizeof v4);
+    return made;
+}
+
 std::string endpoint::address() const {
     std::array<char, longest_text> text{};
     if (is_v4()) {

@@ -240,7 +240,7 @@ void udp_socket::send_to(std::span<const std::byte> data, const endpoint& to, de
     detail::sending_datagram work{data, &to};
     call_or_throw(
         "net::udp_socket::send_to", [&](loop& here) { return perform(here, native_handle(), work, until).error; },
-        [&] { return "send to " + to.to_string(); });
+        [&] { return "send to " + detail::text_of(to); });
 }
 
 void udp_socket::send_to(std::span<const std::byte> data, const endpoint& to, std::error_code& error,

@@ -110,6 +110,12 @@ TEST(endpoint, native_form) {
     EXPECT_THROW(static_cast<void>(endpoint::from_native(&v6, 0)), std::system_error);
 }
 
+TEST(endpoint, unmapped) {
+    EXPECT_EQ((endpoint{"::ffff:192.0.2.1", 80}.unmapped()), (endpoint{"192.0.2.1", 80}));
+    for (const char* other : {"192.0.2.1", "2001:db8::1", "::", "::192.0.2.1", "fe80::1%1"})
+        EXPECT_EQ((endpoint{other, 80}.unmapped()), (endpoint{other, 80}));
+}
+
 TEST(endpoint, equality) {
     EXPECT_EQ((endpoint{"1.2.3.4", 5}), (endpoint{"1.2.3.4", 5}));
     EXPECT_NE((endpoint{"1.2.3.4", 5}), (endpoint{"1.2.3.4", 6}));
