@@ -28,7 +28,8 @@ namespace coir::net {
 /// cancelled at once. The listener is closed also when serve() throws.
 ///
 /// Threads: only inside coir::run, everything on the calling thread. Several calls may serve one handler, each with its
-/// listener. Throws also std::invalid_argument for max_connections = 0, and what spawn() throws.
+/// listener. Throws also std::invalid_argument for max_connections = 0, std::errc::bad_file_descriptor for a listener that is none
+/// or has been closed before, and what spawn() throws.
 ///
 ///     coir::event stopping;
 ///     coir::net::tcp_listener listener{"", 8080};

@@ -3,6 +3,7 @@
 #include "base/diagnostic.hpp"
 #include "io/place.hpp"
 #include "sched/describe.hpp"
+#include "sched/loop.hpp"
 
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
@@ -188,6 +189,9 @@ template <class Listener, class Stream>
 void serve_on(Listener& listener, const std::function<void(Stream)>& handler, const serve_options& options) {
     if (options.max_connections == 0)
         throw std::invalid_argument("coir: net::serve with max_connections = 0 could never accept");
+    static_cast<void>(detail::loop::of_running_fiber("net::serve"));
+    if (!listener)
+        throw std::system_error(std::make_error_code(std::errc::bad_file_descriptor), "net::serve");
     serving<Listener, Stream> work{listener, handler, options};
     fiber<void> acceptor = spawn(fiber_options{.name = "serve " + work.where()}, [&work] { work.run(); });
     try {

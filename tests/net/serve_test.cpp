@@ -281,6 +281,44 @@ TEST_F(serve, cancellation_lets_handlers_finish) {
     });
 }
 
+// For a listener of both families an IPv4 client is at ::ffff:127.0.0.1.
+TEST_F(serve, an_ipv4_client_is_named_as_it_names_itself) {
+    bool skipped = false;
+    coir::run([&skipped] {
+        tcp_listener listener{"", 0};
+        if (listener.local_endpoint().is_v4()) {
+            skipped = true;
+            return;
+        }
+        event stop;
+        std::string name;
+        std::string failed;
+        std::string message;
+        auto server = spawn([&] {
+            net::serve(listener,
+                       [&](tcp_stream peer) {
+                           name = this_fiber::name();
+                           EXPECT_EQ(peer.remote_endpoint().unmapped().to_string(), name);
+                           message = message_of([&] { echo(std::move(peer)); });
+                           throw std::runtime_error{"done"};
+                       },
+                       {.stop = &stop, .on_error = [&](auto, auto endpoint) { failed = endpoint; }});
+        });
+        tcp_stream client{endpoint{"127.0.0.1", listener.local_endpoint().port()}, 5s};
+        const std::string own = client.local_endpoint().to_string();
+        EXPECT_EQ(ask(client, "hello"), "hello");
+        client.set_linger(0s);
+        client.close();
+        stop.set();
+        server.join();
+        EXPECT_EQ(name, own);
+        EXPECT_EQ(failed, own);
+        EXPECT_EQ(message, "io::read_some with " + own + ": Connection reset by peer");
+    });
+    if (skipped)
+        GTEST_SKIP() << "this machine has no IPv6";
+}
+
 TEST_F(serve, ends_when_the_listener_is_closed_or_useless) {
     coir::run([] {
         tcp_listener listener{"127.0.0.1", 0};
@@ -288,7 +326,13 @@ TEST_F(serve, ends_when_the_listener_is_closed_or_useless) {
         this_fiber::sleep_for(1ms);
         listener.close();
         server.join();
-        net::serve(listener, echo); // closed already
+        // Not "as if it had been told to stop": that would hide a mistake.
+        EXPECT_EQ(thrown_by([&] { net::serve(listener, echo); }), std::errc::bad_file_descriptor);
+        EXPECT_EQ(message_of([] {
+                      tcp_listener none;
+                      net::serve(none, echo);
+                  }),
+                  "net::serve: Bad file descriptor");
         tcp_listener other{"127.0.0.1", 0};
         EXPECT_THROW(net::serve(other, echo, {.max_connections = 0}), std::invalid_argument);
         event stopped;
