@@ -51,6 +51,8 @@ public:
     explicit tcp_listener(const endpoint& local, const listen_options& options = {});
     tcp_listener(std::string_view address, std::uint16_t port, const listen_options& options = {})
         : tcp_listener(endpoint{address, port}, options) {}
+    /// On an error it is not listening.
+    tcp_listener(const endpoint& local, const listen_options& options, std::error_code& error) noexcept;
 
     /// Takes over a socket that listens already: see activated_sockets(). Throws std::system_error with
     /// std::errc::invalid_argument if it is another one, or does not listen; then it is closed.

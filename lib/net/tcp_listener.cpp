@@ -36,7 +36,7 @@ int prepare(int socket, const net::endpoint& local, const net::listen_options& o
 }
 
 // The connections inherit the options of `options.connections`.
-io::descriptor listen(const net::endpoint& local, const net::listen_options& options, int& error) noexcept {
+io::descriptor listen_at(const net::endpoint& local, const net::listen_options& options, int& error) noexcept {
     io::descriptor made = make_tcp_socket(local, options.connections, error);
     if (!made || (error = prepare(made.get(), local, options)) != 0)
         return {};
@@ -49,22 +49,32 @@ io::descriptor listen(const net::endpoint& local, const net::listen_options& opt
     return made;
 }
 
+// Errno or 0.
+int listen(const net::endpoint& local, const net::listen_options& options, io::descriptor& socket) noexcept {
+    int error = 0;
+    std::error_code ignored; // these addresses are right
+    socket = listen_at(local, options, error);
+    // A machine without IPv6: every address is every IPv4 address.
+    if (error == EAFNOSUPPORT && !options.v6_only && local == net::endpoint{"::", local.port(), ignored}) {
+        error = 0;
+        socket = listen_at(net::endpoint{"0.0.0.0", local.port(), ignored}, options, error);
+    }
+    return error;
+}
+
 } // namespace
 } // namespace detail
 
 namespace net {
 
 tcp_listener::tcp_listener(const endpoint& local, const listen_options& options) {
-    static_cast<void>(detail::loop::of_running_fiber("net::tcp_listener"));
-    int error = 0;
-    socket_ = detail::listen(local, options, error);
-    // A machine without IPv6: every address is every IPv4 address.
-    if (error == EAFNOSUPPORT && !options.v6_only && local == endpoint{"::", local.port()}) {
-        error = 0;
-        socket_ = detail::listen(endpoint{"0.0.0.0", local.port()}, options, error);
-    }
-    if (error != 0)
-        throw std::system_error(detail::error_code_of(error), "listen on " + local.to_string());
+    detail::call_or_throw(
+        "net::tcp_listener", [&](detail::loop&) { return detail::listen(local, options, socket_); },
+        [&] { return "listen on " + local.to_string(); });
+}
+
+tcp_listener::tcp_listener(const endpoint& local, const listen_options& options, std::error_code& error) noexcept {
+    detail::call_or_tell(error, [&](detail::loop&) noexcept { return detail::listen(local, options, socket_); });
 }
 
 tcp_listener::tcp_listener(io::descriptor socket) {

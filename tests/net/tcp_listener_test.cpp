@@ -58,6 +58,11 @@ TEST_F(listener, errors_name_the_endpoint) {
             EXPECT_EQ(failure.code(), std::errc::address_in_use);
             EXPECT_EQ(failure.what(), "listen on " + taken.to_string() + ": Address already in use");
         }
+        std::error_code error;
+        EXPECT_FALSE((tcp_listener{taken, {}, error}));
+        EXPECT_EQ(error, std::errc::address_in_use);
+        EXPECT_TRUE((tcp_listener{endpoint{"127.0.0.1", 0}, {}, error}));
+        EXPECT_FALSE(error);
         EXPECT_EQ(thrown_by([] { tcp_listener("192.0.2.1", 0); }), std::errc::address_not_available);
         EXPECT_THROW(tcp_listener("localhost", 0), std::system_error);
         const net::udp_socket other{endpoint{"127.0.0.1", 0}};
@@ -68,6 +73,10 @@ TEST_F(listener, errors_name_the_endpoint) {
                   "net: local endpoint on descriptor -1: Bad file descriptor");
     });
     EXPECT_THROW(tcp_listener("127.0.0.1", 0), std::logic_error);
+    EXPECT_EQ(error_of([](auto& error) {
+                  tcp_listener(endpoint{"127.0.0.1", 0}, {}, error);
+              }),
+              std::errc::operation_not_permitted);
 }
 
 TEST_F(listener, listens_again_right_after_connections) {
