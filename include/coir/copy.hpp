@@ -50,7 +50,7 @@ inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 COIR_EXPORT std::size_t copy(int from, int to, std::size_t limit = no_limit, deadline until = {});
 COIR_EXPORT std::size_t copy(int from, int to, std::size_t limit, std::error_code& error, deadline until = {}) noexcept;
 
-/// As above, between descriptors and streams that are no more than one: see enable_kernel_copy.
+/// As above, between descriptors and streams that are no more than one (tcp_stream, unix_stream): see enable_kernel_copy.
 template <class From, class To>
     requires(enable_kernel_copy<From>&& enable_kernel_copy<To>)
 std::size_t copy(const From& from, const To& to, std::size_t limit = no_limit, deadline until = {}) {

@@ -6,6 +6,7 @@
 #include <coir/io.hpp>
 #include <coir/peer_credentials.hpp>
 #include <coir/received_message.hpp>
+#include <coir/stream.hpp>
 #include <coir/stream_socket.hpp>
 #include <coir/unix_endpoint.hpp>
 
@@ -83,3 +84,5 @@ public:
 };
 
 } // namespace coir::net
+
+template <> inline constexpr bool coir::io::enable_kernel_copy<coir::net::unix_stream> = true;

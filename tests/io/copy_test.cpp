@@ -275,7 +275,17 @@ TEST_F(copying, between_streams_of_the_system) {
         EXPECT_EQ(error, std::error_code{});
         EXPECT_EQ(io::copy(far, io::borrowed_descriptor{pipe.write.get()}, 100, error, 1ms), 2U);
         EXPECT_EQ(error, std::errc::timed_out);
-        static_assert(io::enable_kernel_copy<io::descriptor> && io::enable_kernel_copy<net::tcp_stream>);
+        static_assert(io::enable_kernel_copy<io::descriptor> && io::enable_kernel_copy<net::tcp_stream> &&
+                      io::enable_kernel_copy<net::unix_stream>);
+        // Between families: what a proxy does.
+        auto [client, proxy] = net::unix_stream::pair();
+        client.write_all(bytes_of("request"), 5s);
+        EXPECT_EQ(io::copy(proxy, near, 7, 5s), 7U);
+        EXPECT_EQ(io::copy(far, proxy, 7, 5s), 7U);
+        std::array<std::byte, 8> buffer{};
+        EXPECT_EQ(client.read_some(buffer, 5s), 7U);
+        client.shutdown_write();
+        EXPECT_EQ(io::copy(proxy, far), 0U); // the end
         static_assert(!io::enable_kernel_copy<io::buffered_reader>);
     });
 }
