@@ -1,5 +1,6 @@
 #pragma once
 
+#include <coir/connect_options.hpp>
 #include <coir/deadline.hpp>
 #include <coir/endpoint.hpp>
 #include <coir/export.hpp>
@@ -23,6 +24,9 @@ struct host_connect_options {
     address_family family = address_family::any;
     /// Null: resolver::common().
     resolver* names = nullptr;
+    /// How each attempt connects. `local` is for the addresses of its own family; to the others the kernel chooses one. With `fast_open` an
+    /// attempt on an address that has allowed it before has won at once, whether anybody is there or not.
+    connect_options attempts = {};
 };
 
 /// Connects to a host by its name, over whichever of its addresses answers first: "Happy Eyeballs", RFC 8305. IPv6 and IPv4

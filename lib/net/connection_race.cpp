@@ -91,11 +91,16 @@ void connection_race::start_next() {
     v6_is_next_ = !takes_v6;
     made.work.emplace(spawn_helper("net::connect", [this, &made, remote = made.remote] {
         std::error_code error;
-        net::tcp_stream stream{remote, error};
+        net::tcp_stream stream{remote, options_for(remote), error};
         attempt_ended(made, error, std::move(stream));
     }));
     ++running_;
     next_start_ = deadline{options_.attempt_delay};
+}
+
+const net::connect_options& connection_race::options_for(const net::endpoint& remote) const noexcept {
+    const auto& local = options_.attempts.local;
+    return local && local->is_v6() != remote.is_v6() ? options_of_others_ : options_.attempts;
 }
 
 void connection_race::attempt_ended(attempt& which, std::error_code error, net::tcp_stream stream) {

@@ -27,7 +27,10 @@ namespace coir::detail {
 ///  - families take turns, as long as there are addresses of both.
 class connection_race {
 public:
-    connection_race(loop& here, const net::host_connect_options& options) noexcept : here_(here), options_(options) {}
+    connection_race(loop& here, const net::host_connect_options& options)
+        : here_(here), options_(options), options_of_others_(options.attempts) {
+        options_of_others_.local.reset();
+    }
     /// Ends what is going on. May suspend.
     ~connection_race();
     connection_race(const connection_race&) = delete;
@@ -68,6 +71,7 @@ private:
     void spawn_search(resolver_state& names, question asked, std::uint16_t port);
     void search_ended(search& which, std::error_code error);
     void start_next();
+    [[nodiscard]] const net::connect_options& options_for(const net::endpoint& remote) const noexcept;
     void attempt_ended(attempt& which, std::error_code error, net::tcp_stream stream);
     void look_for_failed_starts();
     [[nodiscard]] wake_reason wait(deadline until) noexcept;
@@ -78,7 +82,8 @@ private:
 
     loop& here_;
     const net::host_connect_options& options_;
-    std::deque<net::endpoint> v6_; // not tried yet
+    net::connect_options options_of_others_; // for the family that the local address is not of
+    std::deque<net::endpoint> v6_;           // not tried yet
     std::deque<net::endpoint> v4_;
     bool v6_is_next_ = true;
     deadline next_start_ = deadline::passed(); // when the next attempt may begin

@@ -57,6 +57,34 @@ TEST_F(by_name, refused_at_first) {
     });
 }
 
+TEST_F(by_name, attempts_have_the_options_of_a_connection) {
+    coir::run([] {
+        tcp_listener v4{"127.0.0.1", 0};
+        host_connect_options options;
+        options.attempts.local = endpoint{"127.0.0.2", 0};
+        options.attempts.connection.receive_buffer = 30'000;
+        options.attempts.connection.no_delay = false;
+        const std::vector<endpoint> only_v4{v4.local_endpoint()};
+        const tcp_stream near = connect(only_v4, options, 5s);
+        EXPECT_EQ(near.local_endpoint().address(), "127.0.0.2");
+        EXPECT_EQ(near.receive_buffer(), 60'000U); // the kernel doubles it
+        EXPECT_FALSE(near.no_delay());
+        options.attempts.local = endpoint{"192.0.2.1", 0}; // not of this machine
+        EXPECT_EQ(thrown_by([&] { static_cast<void>(connect(only_v4, options, 5s)); }),
+                  std::errc::address_not_available);
+        if (!has_v6())
+            return;
+        // The other family has nothing to do with it.
+        tcp_listener v6{"::1", 0};
+        const std::vector<endpoint> both{v4.local_endpoint(), v6.local_endpoint()};
+        const tcp_stream other = connect(both, options, 5s);
+        EXPECT_EQ(other.remote_endpoint(), v6.local_endpoint());
+        EXPECT_EQ(other.receive_buffer(), 60'000U);
+        options.attempts.local = endpoint{"::1", 0};
+        EXPECT_EQ(connect(only_v4, options, 5s).local_endpoint().address(), "127.0.0.1");
+    });
+}
+
 TEST_F(by_name, all_errors_are_told) {
     coir::run([] {
         const std::vector<endpoint> all{nobody(), nobody()};
