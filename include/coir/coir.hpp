@@ -35,6 +35,7 @@
 #include <coir/future.hpp>
 #include <coir/generator.hpp>
 #include <coir/io.hpp>
+#include <coir/ip_options.hpp>
 #include <coir/latch.hpp>
 #include <coir/mutex.hpp>
 #include <coir/offload.hpp>

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <coir/ip_options.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <string>
 
 namespace coir::net {
 
@@ -38,6 +41,14 @@ struct tcp_options {
     /// better. Set from the beginning, because the window that the peer is told depends on it.
     std::size_t send_buffer = 0;
     std::size_t receive_buffer = 0;
+    /// Writers wait while so many bytes have been written and not sent (TCP_NOTSENT_LOWAT), instead of filling the send buffer: what is
+    /// written late is not out of date when its turn comes. 0: the system's default, usually no limit.
+    std::size_t not_sent_low_water = 0;
+    /// The kernel's way to find out how fast it may send, as "bbr" (TCP_CONGESTION). None: the system's default. Errors:
+    /// std::errc::no_such_file_or_directory: there is no such; operation_not_permitted.
+    std::string congestion_control = {};
+    /// Of a listener it holds for the listener, too.
+    ip_options ip = {};
 };
 
 } // namespace coir::net

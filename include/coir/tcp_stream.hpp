@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
 #include <system_error>
 
 namespace coir::net {
@@ -81,6 +82,24 @@ public:
     void set_receive_buffer(std::size_t bytes);
     void set_receive_buffer(std::size_t bytes, std::error_code& error) noexcept;
     [[nodiscard]] std::size_t receive_buffer() const;
+    void set_not_sent_low_water(std::size_t bytes);
+    void set_not_sent_low_water(std::size_t bytes, std::error_code& error) noexcept;
+    [[nodiscard]] std::size_t not_sent_low_water() const;
+    void set_congestion_control(const std::string& name);
+    void set_congestion_control(const std::string& name, std::error_code& error) noexcept;
+    [[nodiscard]] std::string congestion_control() const;
+    /// See ip_options.
+    void set_traffic_class(int value);
+    void set_traffic_class(int value, std::error_code& error) noexcept;
+    [[nodiscard]] int traffic_class() const;
+    void set_priority(int value);
+    void set_priority(int value, std::error_code& error) noexcept;
+    [[nodiscard]] int priority() const;
+    /// While it is on, only full segments are sent (TCP_CORK); switching it off sends the rest: for a head that is written and a
+    /// file that is sent after it. The kernel holds nothing back for longer than 200 ms.
+    void set_cork(bool on);
+    void set_cork(bool on, std::error_code& error) noexcept;
+    [[nodiscard]] bool cork() const;
     /// Acknowledges at once what has come and what comes next (TCP_QUICKACK), instead of waiting for data to send it with.
     /// Not for long: the kernel goes back to its own judgement, so this is for the moment at which no answer will follow.
     void set_quick_ack(bool on);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <coir/ip_options.hpp>
+
 #include <cstddef>
 
 namespace coir::net {
@@ -19,6 +21,7 @@ struct udp_options {
     /// default.
     std::size_t send_buffer = 0;
     std::size_t receive_buffer = 0;
+    ip_options ip = {};
 };
 
 } // namespace coir::net

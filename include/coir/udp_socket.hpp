@@ -130,6 +130,15 @@ public:
     void leave_multicast(const endpoint& group, std::string_view interface = {});
     void leave_multicast(const endpoint& group, std::string_view interface, std::error_code& error) noexcept;
 
+    /// The same of what one sender, at the address of `source`, sends to the group; several sources may be joined. Errors also:
+    /// std::errc::invalid_argument, when all of the group has been joined.
+    void join_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface = {});
+    void join_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface,
+                               std::error_code& error) noexcept;
+    void leave_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface = {});
+    void leave_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface,
+                                std::error_code& error) noexcept;
+
     /// Of what is sent to multicast groups: through which interface; whether members on this machine get it, too (they do, by
     /// default); how many routers may pass it on, 1 for none, which is the default. They throw std::system_error.
     void set_multicast_interface(std::string_view interface);
@@ -145,6 +154,17 @@ public:
     void set_hops(int most);
     void set_hops(int most, std::error_code& error) noexcept;
     [[nodiscard]] int hops() const;
+    /// See ip_options::traffic_class.
+    void set_traffic_class(int value);
+    void set_traffic_class(int value, std::error_code& error) noexcept;
+    [[nodiscard]] int traffic_class() const;
+    /// See udp_options. The kernel reports twice what was set, and no more than the system's limit.
+    void set_send_buffer(std::size_t bytes);
+    void set_send_buffer(std::size_t bytes, std::error_code& error) noexcept;
+    [[nodiscard]] std::size_t send_buffer() const;
+    void set_receive_buffer(std::size_t bytes);
+    void set_receive_buffer(std::size_t bytes, std::error_code& error) noexcept;
+    [[nodiscard]] std::size_t receive_buffer() const;
     /// See udp_options::broadcast.
     void set_broadcast(bool on);
     void set_broadcast(bool on, std::error_code& error) noexcept;

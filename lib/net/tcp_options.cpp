@@ -1,11 +1,14 @@
 #include "net/tcp_options.hpp"
 
 #include "io/errors.hpp"
+#include "net/ip_options.hpp"
 #include "net/socket_option.hpp"
 
 #include <coir/tcp_stream.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <limits>
 #include <netinet/in.h>
@@ -19,9 +22,6 @@ namespace {
 // As the kernel's ints, which it checks: what is too much for one is too much for it.
 int as_int(std::int64_t value) noexcept {
     return static_cast<int>(std::clamp<std::int64_t>(value, -1, std::numeric_limits<int>::max()));
-}
-int as_int(std::size_t value) noexcept {
-    return static_cast<int>(std::min<std::size_t>(value, std::numeric_limits<int>::max()));
 }
 
 int set_no_delay(int socket, bool on) noexcept {
@@ -50,6 +50,22 @@ int set_user_timeout(int socket, std::chrono::milliseconds time) noexcept {
     return set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, as_int(time.count()));
 }
 
+int set_not_sent_low_water(int socket, std::size_t bytes) noexcept {
+    return set_option(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+                      static_cast<unsigned>(std::min<std::size_t>(bytes, std::numeric_limits<unsigned>::max())));
+}
+
+constexpr std::size_t longest_congestion_control = 15; // the kernel's TCP_CA_NAME_MAX, with the zero
+
+// The kernel would take the beginning of a name that is too long.
+int set_congestion_control(int socket, const std::string& name) noexcept {
+    if (name.size() > longest_congestion_control)
+        return ENOENT;
+    return ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0
+               ? 0
+               : errno;
+}
+
 } // namespace
 
 int set_tcp_options(int socket, const net::tcp_options& options) noexcept {
@@ -64,9 +80,15 @@ int set_tcp_options(int socket, const net::tcp_options& options) noexcept {
     if (error == 0 && options.user_timeout != defaults.user_timeout)
         error = set_user_timeout(socket, options.user_timeout);
     if (error == 0 && options.send_buffer != 0)
-        error = set_option(socket, SOL_SOCKET, SO_SNDBUF, as_int(options.send_buffer));
+        error = set_buffer(socket, SO_SNDBUF, options.send_buffer);
     if (error == 0 && options.receive_buffer != 0)
-        error = set_option(socket, SOL_SOCKET, SO_RCVBUF, as_int(options.receive_buffer));
+        error = set_buffer(socket, SO_RCVBUF, options.receive_buffer);
+    if (error == 0 && options.not_sent_low_water != 0)
+        error = set_not_sent_low_water(socket, options.not_sent_low_water);
+    if (error == 0 && !options.congestion_control.empty())
+        error = set_congestion_control(socket, options.congestion_control);
+    if (error == 0)
+        error = set_ip_options(socket, options.ip);
     return error;
 }
 
@@ -159,12 +181,11 @@ void tcp_stream::set_send_buffer(std::size_t bytes) {
 }
 
 void tcp_stream::set_send_buffer(std::size_t bytes, std::error_code& error) noexcept {
-    error = error_code_of(detail::set_option(native_handle(), SOL_SOCKET, SO_SNDBUF, detail::as_int(bytes)));
+    error = error_code_of(detail::set_buffer(native_handle(), SO_SNDBUF, bytes));
 }
 
 std::size_t tcp_stream::send_buffer() const {
-    return static_cast<std::size_t>(
-        option_of<int>(native_handle(), SOL_SOCKET, SO_SNDBUF, "net::tcp_stream::send_buffer"));
+    return detail::buffer_of(native_handle(), SO_SNDBUF, "net::tcp_stream::send_buffer");
 }
 
 void tcp_stream::set_receive_buffer(std::size_t bytes) {
@@ -172,12 +193,73 @@ void tcp_stream::set_receive_buffer(std::size_t bytes) {
 }
 
 void tcp_stream::set_receive_buffer(std::size_t bytes, std::error_code& error) noexcept {
-    error = error_code_of(detail::set_option(native_handle(), SOL_SOCKET, SO_RCVBUF, detail::as_int(bytes)));
+    error = error_code_of(detail::set_buffer(native_handle(), SO_RCVBUF, bytes));
 }
 
 std::size_t tcp_stream::receive_buffer() const {
-    return static_cast<std::size_t>(
-        option_of<int>(native_handle(), SOL_SOCKET, SO_RCVBUF, "net::tcp_stream::receive_buffer"));
+    return detail::buffer_of(native_handle(), SO_RCVBUF, "net::tcp_stream::receive_buffer");
+}
+
+void tcp_stream::set_not_sent_low_water(std::size_t bytes) {
+    set(*this, &tcp_stream::set_not_sent_low_water, bytes, "net::tcp_stream::set_not_sent_low_water");
+}
+
+void tcp_stream::set_not_sent_low_water(std::size_t bytes, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_not_sent_low_water(native_handle(), bytes));
+}
+
+std::size_t tcp_stream::not_sent_low_water() const {
+    return option_of<unsigned>(native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, "net::tcp_stream::not_sent_low_water");
+}
+
+void tcp_stream::set_congestion_control(const std::string& name) {
+    set<const std::string&>(*this, &tcp_stream::set_congestion_control, name,
+                            "net::tcp_stream::set_congestion_control");
+}
+
+void tcp_stream::set_congestion_control(const std::string& name, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_congestion_control(native_handle(), name));
+}
+
+std::string tcp_stream::congestion_control() const {
+    using name = std::array<char, detail::longest_congestion_control + 1>;
+    return option_of<name>(native_handle(), IPPROTO_TCP, TCP_CONGESTION, "net::tcp_stream::congestion_control").data();
+}
+
+void tcp_stream::set_traffic_class(int value) {
+    set(*this, &tcp_stream::set_traffic_class, value, "net::tcp_stream::set_traffic_class");
+}
+
+void tcp_stream::set_traffic_class(int value, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_pair(native_handle(), detail::traffic_class_option, value));
+}
+
+int tcp_stream::traffic_class() const {
+    return detail::pair_of(native_handle(), detail::traffic_class_option, "net::tcp_stream::traffic_class");
+}
+
+void tcp_stream::set_priority(int value) {
+    set(*this, &tcp_stream::set_priority, value, "net::tcp_stream::set_priority");
+}
+
+void tcp_stream::set_priority(int value, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_option(native_handle(), SOL_SOCKET, SO_PRIORITY, value));
+}
+
+int tcp_stream::priority() const {
+    return option_of<int>(native_handle(), SOL_SOCKET, SO_PRIORITY, "net::tcp_stream::priority");
+}
+
+void tcp_stream::set_cork(bool on) {
+    set(*this, &tcp_stream::set_cork, on, "net::tcp_stream::set_cork");
+}
+
+void tcp_stream::set_cork(bool on, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_option(native_handle(), IPPROTO_TCP, TCP_CORK, int{on}));
+}
+
+bool tcp_stream::cork() const {
+    return option_of<int>(native_handle(), IPPROTO_TCP, TCP_CORK, "net::tcp_stream::cork") != 0;
 }
 
 } // namespace net

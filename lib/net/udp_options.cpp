@@ -1,6 +1,7 @@
 #include "net/udp_options.hpp"
 
 #include "io/errors.hpp"
+#include "net/ip_options.hpp"
 #include "net/socket.hpp"
 #include "net/socket_option.hpp"
 
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -33,23 +33,23 @@ void receive_joined_groups_only(int socket, bool v6) noexcept {
 }
 
 int set_udp_options(int socket, bool v6, const net::udp_options& options) noexcept {
-    const auto set = [socket](int name, std::size_t value) {
-        return set_option(socket, SOL_SOCKET, name, static_cast<int>(std::min<std::size_t>(value, INT_MAX)));
-    };
+    const auto switch_on = [socket](int name) { return set_option(socket, SOL_SOCKET, name, 1); };
     receive_joined_groups_only(socket, v6);
     int error = 0;
     if (v6)
         error = set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, int{options.v6_only});
     if (error == 0 && options.reuse_address)
-        error = set(SO_REUSEADDR, 1);
+        error = switch_on(SO_REUSEADDR);
     if (error == 0 && options.reuse_port)
-        error = set(SO_REUSEPORT, 1);
+        error = switch_on(SO_REUSEPORT);
     if (error == 0 && options.broadcast)
-        error = set(SO_BROADCAST, 1);
+        error = switch_on(SO_BROADCAST);
     if (error == 0 && options.send_buffer != 0)
-        error = set(SO_SNDBUF, options.send_buffer);
+        error = set_buffer(socket, SO_SNDBUF, options.send_buffer);
     if (error == 0 && options.receive_buffer != 0)
-        error = set(SO_RCVBUF, options.receive_buffer);
+        error = set_buffer(socket, SO_RCVBUF, options.receive_buffer);
+    if (error == 0)
+        error = set_ip_options(socket, options.ip);
     return error;
 }
 
@@ -82,32 +82,24 @@ int change_membership(int socket, const net::endpoint& group, std::string_view i
     return set_option(socket, IPPROTO_IPV6, join ? IPV6_ADD_MEMBERSHIP : IPV6_DROP_MEMBERSHIP, request);
 }
 
-/// An option that IPv4 and IPv6 have under different names. A socket for IPv6 that also sends to IPv4 addresses needs both;
-/// whether it does, the kernel knows.
-struct option_pair {
-    int v4;
-    int v6;
-};
 constexpr option_pair hop_limit{IP_TTL, IPV6_UNICAST_HOPS};
 constexpr option_pair multicast_hop_limit{IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS};
 constexpr option_pair multicast_looping{IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP};
 
-bool is_v6(int socket) noexcept {
-    int family = AF_UNSPEC;
-    socklen_t size = sizeof family;
-    return ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_INET6;
-}
-
-int set_pair(int socket, const option_pair& names, int value) noexcept {
-    if (is_v6(socket))
-        if (const int error = set_option(socket, IPPROTO_IPV6, names.v6, value))
-            return error;
-    return set_option(socket, IPPROTO_IP, names.v4, value);
-}
-
-int pair_of(int socket, const option_pair& names, const char* operation) {
-    return is_v6(socket) ? option_of<int>(socket, IPPROTO_IPV6, names.v6, operation)
-                         : option_of<int>(socket, IPPROTO_IP, names.v4, operation);
+// Of what `source` sends to `group`. The ports mean nothing.
+int change_source_membership(int socket, const net::endpoint& group, const net::endpoint& source,
+                             std::string_view interface, bool join) noexcept {
+    unsigned index = 0;
+    if (const int error = index_of(interface, index))
+        return error;
+    group_source_req request{};
+    request.gsr_interface = index;
+    std::memcpy(&request.gsr_group, group.native(), group.native_size());
+    std::memcpy(&request.gsr_source, source.native(), source.native_size());
+    if (group.is_v6() && index == 0)
+        request.gsr_interface = reinterpret_cast<const sockaddr_in6&>(request.gsr_group).sin6_scope_id;
+    return set_option(socket, group.is_v4() ? IPPROTO_IP : IPPROTO_IPV6,
+                      join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP, request);
 }
 
 int set_interface(int socket, std::string_view interface) noexcept {
@@ -205,6 +197,32 @@ void udp_socket::leave_multicast(const endpoint& group, std::string_view interfa
     error = error_code_of(detail::change_membership(native_handle(), group, interface, false));
 }
 
+void udp_socket::join_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface) {
+    std::error_code error;
+    join_multicast_source(group, source, interface, error);
+    if (error)
+        throw std::system_error(error, "join multicast group " + group.address() + " of " + source.address() +
+                                           detail::place_of(native_handle(), error));
+}
+
+void udp_socket::join_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface,
+                                       std::error_code& error) noexcept {
+    error = error_code_of(detail::change_source_membership(native_handle(), group, source, interface, true));
+}
+
+void udp_socket::leave_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface) {
+    std::error_code error;
+    leave_multicast_source(group, source, interface, error);
+    if (error)
+        throw std::system_error(error, "leave multicast group " + group.address() + " of " + source.address() +
+                                           detail::place_of(native_handle(), error));
+}
+
+void udp_socket::leave_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface,
+                                        std::error_code& error) noexcept {
+    error = error_code_of(detail::change_source_membership(native_handle(), group, source, interface, false));
+}
+
 void udp_socket::set_multicast_interface(std::string_view interface) {
     std::error_code error;
     set_multicast_interface(interface, error);
@@ -251,6 +269,42 @@ void udp_socket::set_hops(int most, std::error_code& error) noexcept {
 
 int udp_socket::hops() const {
     return detail::pair_of(native_handle(), detail::hop_limit, "net::udp_socket::hops");
+}
+
+void udp_socket::set_traffic_class(int value) {
+    set(*this, &udp_socket::set_traffic_class, value, "net::udp_socket::set_traffic_class");
+}
+
+void udp_socket::set_traffic_class(int value, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_pair(native_handle(), detail::traffic_class_option, value));
+}
+
+int udp_socket::traffic_class() const {
+    return detail::pair_of(native_handle(), detail::traffic_class_option, "net::udp_socket::traffic_class");
+}
+
+void udp_socket::set_send_buffer(std::size_t bytes) {
+    set(*this, &udp_socket::set_send_buffer, bytes, "net::udp_socket::set_send_buffer");
+}
+
+void udp_socket::set_send_buffer(std::size_t bytes, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_buffer(native_handle(), SO_SNDBUF, bytes));
+}
+
+std::size_t udp_socket::send_buffer() const {
+    return detail::buffer_of(native_handle(), SO_SNDBUF, "net::udp_socket::send_buffer");
+}
+
+void udp_socket::set_receive_buffer(std::size_t bytes) {
+    set(*this, &udp_socket::set_receive_buffer, bytes, "net::udp_socket::set_receive_buffer");
+}
+
+void udp_socket::set_receive_buffer(std::size_t bytes, std::error_code& error) noexcept {
+    error = error_code_of(detail::set_buffer(native_handle(), SO_RCVBUF, bytes));
+}
+
+std::size_t udp_socket::receive_buffer() const {
+    return detail::buffer_of(native_handle(), SO_RCVBUF, "net::udp_socket::receive_buffer");
 }
 
 void udp_socket::set_broadcast(bool on) {

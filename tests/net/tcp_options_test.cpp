@@ -1,3 +1,4 @@
+#include "emulation.hpp"
 #include "io/descriptors.hpp"
 
 #include <coir/coir.hpp>
@@ -102,6 +103,100 @@ TEST_F(tcp_options_of, a_stream_can_be_changed) {
         EXPECT_EQ(number_of(stream, IPPROTO_TCP, TCP_QUICKACK), 0);
         stream.set_quick_ack(true);
         EXPECT_EQ(number_of(stream, IPPROTO_TCP, TCP_QUICKACK), 1);
+    });
+}
+
+// Who asks for it without being allowed to.
+std::error_code refusal_of(const tcp_options& privileged) {
+    std::error_code error;
+    const tcp_listener made{endpoint{"127.0.0.1", 0}, {.connections = privileged}, error};
+    return error;
+}
+
+TEST_F(tcp_options_of, packets_and_congestion) {
+    if (is_emulated())
+        GTEST_SKIP() << "the emulator does not know all of these";
+    coir::run([] {
+        const tcp_options chosen{.not_sent_low_water = 16'384,
+                                 .congestion_control = "reno",
+                                 .ip = {.traffic_class = 0xb8, .priority = 3, .interface = "lo"}};
+        const connection connected = connect({}, {.connection = chosen});
+        const connection accepted = connect({.connections = chosen});
+        for (const tcp_stream* each : {&connected.near, &accepted.far}) {
+            EXPECT_EQ(each->not_sent_low_water(), 16'384U);
+            EXPECT_EQ(each->congestion_control(), "reno");
+            EXPECT_EQ(each->traffic_class(), 0xb8);
+            std::array<char, 16> interface {};
+            socklen_t size = interface.size();
+            EXPECT_EQ(::getsockopt(each->native_handle(), SOL_SOCKET, SO_BINDTODEVICE, interface.data(), &size), 0);
+            EXPECT_STREQ(interface.data(), "lo");
+        }
+        EXPECT_EQ(connected.near.priority(), 3);
+        EXPECT_EQ(accepted.far.priority(), 0); // the kernel's rule
+
+        connection made = connect();
+        tcp_stream& stream = made.near;
+        EXPECT_EQ(stream.traffic_class(), 0);
+        EXPECT_EQ(stream.not_sent_low_water(), 0U);
+        stream.set_traffic_class(0x20);
+        stream.set_priority(5);
+        stream.set_not_sent_low_water(4096);
+        stream.set_congestion_control("reno");
+        EXPECT_EQ(stream.traffic_class(), 0x20);
+        EXPECT_EQ(stream.priority(), 5);
+        EXPECT_EQ(stream.not_sent_low_water(), 4096U);
+        EXPECT_EQ(stream.congestion_control(), "reno");
+        EXPECT_EQ(message_of([&] { stream.set_congestion_control("no-such"); }),
+                  "net::tcp_stream::set_congestion_control with " + stream.remote_endpoint().to_string() +
+                      ": No such file or directory");
+        EXPECT_EQ(error_of([&](auto& error) { stream.set_congestion_control("reno-and-much-more", error); }),
+                  std::errc::no_such_file_or_directory);
+        EXPECT_EQ(thrown_by([] { connect({}, {.connection = {.ip = {.interface = "no-such"}}}); }),
+                  std::errc::no_such_device);
+        EXPECT_EQ(thrown_by([] { connect({.connections = {.ip = {.interface = "lo-and-much-more-than-that"}}}); }),
+                  std::errc::no_such_device);
+    });
+    EXPECT_EQ(in_child([] {
+                  if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0)
+                      return 1;
+                  return coir::run([] {
+                      return refusal_of({.ip = {.mark = 7}}) == std::errc::operation_not_permitted &&
+                                     refusal_of({.ip = {.priority = 7}}) == std::errc::operation_not_permitted
+                                 ? 0
+                                 : 2;
+                  });
+              }),
+              0);
+}
+
+TEST_F(tcp_options_of, an_address_that_this_machine_does_not_have) {
+    if (is_emulated())
+        GTEST_SKIP() << "the emulator does not know IP_FREEBIND";
+    coir::run([] {
+        const endpoint elsewhere{"192.0.2.1", 0};
+        EXPECT_EQ(thrown_by([&] { tcp_listener{elsewhere}; }), std::errc::address_not_available);
+        const tcp_listener made{elsewhere, {.connections = {.ip = {.free_bind = true}}}};
+        EXPECT_EQ(made.local_endpoint().address(), "192.0.2.1");
+        const net::udp_socket socket{elsewhere, {.ip = {.free_bind = true}}};
+        EXPECT_EQ(socket.local_endpoint().address(), "192.0.2.1");
+        std::error_code error;
+        const tcp_listener v6{endpoint{"2001:db8::1", 0}, {.connections = {.ip = {.free_bind = true}}}, error};
+        EXPECT_TRUE(!error || error == std::errc::address_family_not_supported) << error.message();
+    });
+}
+
+TEST_F(tcp_options_of, what_is_written_under_a_cork_is_sent_without_it) {
+    coir::run([] {
+        connection made = connect();
+        made.near.set_cork(true);
+        EXPECT_TRUE(made.near.cork());
+        made.near.write_all(bytes_of("head"), 5s);
+        made.near.write_all(bytes_of("body"), 5s);
+        made.near.set_cork(false);
+        EXPECT_FALSE(made.near.cork());
+        std::array<std::byte, 8> buffer{};
+        EXPECT_EQ(made.far.read_all(buffer, 5s), 8U);
+        EXPECT_EQ(text_of(buffer), "headbody");
     });
 }
 

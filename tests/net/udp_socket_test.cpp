@@ -339,6 +339,53 @@ TEST_F(udp, groups_of_others_are_not_received) {
     });
 }
 
+TEST_F(udp, a_group_of_one_source) {
+    if (is_emulated())
+        GTEST_SKIP() << "the emulator does not know MCAST_JOIN_SOURCE_GROUP";
+    coir::run([] {
+        const endpoint group{"232.255.77.77", 0};
+        udp_socket receiver{endpoint{"0.0.0.0", 0}};
+        const endpoint to{group.address(), receiver.local_endpoint().port()};
+        udp_socket wanted{"127.0.0.2", 0};
+        udp_socket other{"127.0.0.3", 0};
+        for (udp_socket* each : {&wanted, &other})
+            each->set_multicast_interface("lo");
+        receiver.join_multicast_source(group, wanted.local_endpoint(), "lo");
+        other.send_to(bytes_of("other"), to, 5s);
+        wanted.send_to(bytes_of("wanted"), to, 5s);
+        std::array<std::byte, 8> buffer{};
+        EXPECT_EQ(receiver.receive_from(buffer, 5s).from, wanted.local_endpoint());
+        receiver.join_multicast_source(group, other.local_endpoint(), "lo");
+        receiver.leave_multicast_source(group, wanted.local_endpoint(), "lo");
+        wanted.send_to(bytes_of("wanted"), to, 5s);
+        other.send_to(bytes_of("other"), to, 5s);
+        EXPECT_EQ(receiver.receive_from(buffer, 5s).from, other.local_endpoint());
+        EXPECT_EQ(message_of([&] { receiver.leave_multicast_source(group, wanted.local_endpoint(), "lo"); }),
+                  "leave multicast group 232.255.77.77 of 127.0.0.2 on " + receiver.local_endpoint().to_string() +
+                      ": Cannot assign requested address");
+        EXPECT_EQ(error_of([&](auto& error) { receiver.join_multicast_source(group, group, "no-such", error); }),
+                  std::errc::no_such_device);
+    });
+}
+
+TEST_F(udp, packets_and_buffers) {
+    coir::run([] {
+        udp_socket socket = on_loopback({.send_buffer = 20'000, .ip = {.traffic_class = 0xb8, .interface = "lo"}});
+        EXPECT_EQ(socket.traffic_class(), 0xb8);
+        EXPECT_EQ(socket.send_buffer(), 40'000U); // the kernel doubles it
+        socket.set_traffic_class(0x20);
+        socket.set_send_buffer(30'000);
+        socket.set_receive_buffer(25'000);
+        EXPECT_EQ(socket.traffic_class(), 0x20);
+        EXPECT_EQ(socket.send_buffer(), 60'000U);
+        EXPECT_EQ(socket.receive_buffer(), 50'000U);
+        EXPECT_EQ(thrown_by([] { on_loopback({.ip = {.interface = "no-such"}}); }), std::errc::no_such_device);
+        std::error_code error;
+        const udp_socket v6{endpoint{"::1", 0}, {.ip = {.traffic_class = 0xb8}}, error};
+        EXPECT_TRUE(!v6 || v6.traffic_class() == 0xb8);
+    });
+}
+
 // Returns 0, or the number of what went wrong. As the child's only loop: it has entered a network of its own.
 int multicast_over_ipv6() {
     return coir::run([] {
