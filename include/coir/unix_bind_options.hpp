@@ -11,6 +11,9 @@ struct unix_bind_options {
     /// Without this, and when somebody does listen: std::errc::address_in_use. Two that do it at the same moment may take the
     /// path from each other: a lock is the caller's business.
     bool replace_stale = false;
+    /// What is received, also by the connections that a listener accepts, says who sent it (SO_PASSCRED): received_message::sender. A socket
+    /// without a name gets one when it sends, so that it can be answered.
+    bool credentials = false;
 };
 
 } // namespace coir::net

@@ -18,10 +18,14 @@ namespace {
 // The kernel's limit for one message (SCM_MAX_FD).
 constexpr std::size_t most_descriptors = 253;
 
-// Room for them, aligned as the kernel wants it.
+// Room for them, and before them for the sender's credentials (SO_PASSCRED), aligned as the kernel wants it.
+constexpr std::size_t room_for_sender = CMSG_SPACE(sizeof(ucred));
 struct control_buffer {
-    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(most_descriptors * sizeof(int))> bytes;
+    alignas(cmsghdr) std::array<std::byte, room_for_sender + CMSG_SPACE(most_descriptors * sizeof(int))> bytes;
 };
+
+// A pidfd of the sender (SO_PASSPIDFD, Linux 6.5).
+constexpr int pidfd_message = 4;
 
 class sending_message {
 public:
@@ -92,10 +96,9 @@ public:
             header.msg_name = unix_endpoint_storage::address(*from_);
             header.msg_namelen = unix_endpoint_storage::capacity;
         }
-        if (wanted_ != 0) {
-            header.msg_control = control.bytes.data();
-            header.msg_controllen = control.bytes.size();
-        }
+        // Credentials that find no room would look like descriptors that found none.
+        header.msg_control = control.bytes.data();
+        header.msg_controllen = wanted_ != 0 ? control.bytes.size() : room_for_sender;
         const ssize_t size = ::recvmsg(number, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (size == -1)
             return -1;
@@ -103,7 +106,9 @@ public:
             unix_endpoint_storage::set_size(*from_, header.msg_namelen);
         result.size = static_cast<std::size_t>(size);
         result.truncated = (header.msg_flags & MSG_TRUNC) != 0;
-        take_descriptors(header);
+        take_control_messages(header);
+        if (size == 0 && !is_datagram())
+            result.sender.reset();                    // nobody has sent the end
         return size == 0 && is_datagram() ? 1 : size; // an empty one is one as well; of a connection it is the end
     }
     static bool is_short(ssize_t) noexcept { return false; }
@@ -130,19 +135,43 @@ public:
 private:
     [[nodiscard]] bool is_datagram() const noexcept { return from_ != nullptr; }
 
-    void take_descriptors(msghdr& header) noexcept {
+    void take_control_messages(msghdr& header) noexcept {
         count_ = 0;
+        result.sender.reset();
         for (cmsghdr* each = CMSG_FIRSTHDR(&header); each; each = CMSG_NXTHDR(&header, each)) {
-            if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS)
+            if (each->cmsg_level != SOL_SOCKET)
                 continue;
-            const std::size_t count = std::min((each->cmsg_len - CMSG_LEN(0)) / sizeof(int), most_descriptors - count_);
-            std::memcpy(numbers_.data() + count_, CMSG_DATA(each), count * sizeof(int));
-            count_ += count;
+            const std::size_t size = each->cmsg_len - CMSG_LEN(0);
+            if (each->cmsg_type == SCM_RIGHTS)
+                take_descriptors(CMSG_DATA(each), size / sizeof(int));
+            else if (each->cmsg_type == SCM_CREDENTIALS && size >= sizeof(ucred))
+                take_sender(CMSG_DATA(each));
+            else if (each->cmsg_type == pidfd_message && size >= sizeof(int))
+                close_unasked(CMSG_DATA(each));
         }
         // Truncated: what did not fit, or found no free number, the kernel has closed already.
         result.descriptors_lost = (header.msg_flags & MSG_CTRUNC) != 0 || count_ > wanted_;
         if (result.descriptors_lost)
             close_from(0);
+    }
+
+    void take_descriptors(const unsigned char* data, std::size_t count) noexcept {
+        count = std::min(count, most_descriptors - count_);
+        std::memcpy(numbers_.data() + count_, data, count * sizeof(int));
+        count_ += count;
+    }
+
+    void take_sender(const unsigned char* data) noexcept {
+        ucred found{};
+        std::memcpy(&found, data, sizeof found);
+        result.sender = {found.pid, found.uid, found.gid};
+    }
+
+    static void close_unasked(const unsigned char* data) noexcept {
+        int number = -1;
+        std::memcpy(&number, data, sizeof number);
+        if (number >= 0)
+            ::close(number);
     }
 
     void close_from(std::size_t first) noexcept {

@@ -148,6 +148,8 @@ int bind_unix(int type, const net::unix_endpoint& local, const net::unix_bind_op
               bound_path& path) noexcept {
     int error = 0;
     io::descriptor made = make_socket(AF_UNIX, type, 0, error);
+    if (error == 0 && options.credentials)
+        error = set_option(made.get(), SOL_SOCKET, SO_PASSCRED, 1);
     if (error == 0 && local.is_path())
         error = bind_path(made.get(), type, local, options, path);
     else if (error == 0 && local.is_abstract() && ::bind(made.get(), address_of(local), size_of(local)) == -1)
