@@ -8,7 +8,9 @@ connects. The same file is run twice: by python3, which starts the two, and insi
 
 At each instruction the callers must be those of exactly one of the two stacks, each at its address and with its preserved
 registers: before the one instruction that changes stacks, those that coir_switch was called with; from it on, those
-that the other stack was suspended with. On a fresh stack coir_entry must be the outermost frame, known as such.
+that the other stack was suspended with, and nothing below the stack pointer may be needed to find them. On a fresh stack
+coir_entry must be the outermost frame, known as such. Each way through the switch must have its number of instructions, and
+together they must be all that there are.
 
 --unwinder own: asked is not gdb but the C++ runtime of the program, in a signal handler that interrupts it at each instruction.
 That is what a profiler does; on AArch64 it authenticates signed return addresses, which gdb does not.
@@ -16,6 +18,7 @@ That is what a profiler does; on AArch64 it authenticates signed return addresse
 import argparse
 import os
 import pathlib
+import re
 import shlex
 import struct
 import subprocess
@@ -33,6 +36,14 @@ preserved = {
     "x86_64": ["rsp", "rbx", "rbp", "r12", "r13", "r14", "r15"],
     "aarch64": ["sp", *(f"x{n}" for n in range(19, 30)), *(f"v{n}" for n in range(8, 16))],
     "riscv64": ["sp", "fp", *(f"s{n}" for n in range(1, 12)), *(f"fs{n}" for n in range(12))],
+}
+
+# Instructions of each switch that the program makes: three with equal control words, three with different ones.
+# x86-64 has two ways to load MXCSR, which take turns.
+lengths = {
+    "x86_64": [28, 26, 28, 30, 32, 30],
+    "aarch64": [32, 32, 32, 34, 34, 34],
+    "riscv64": [58, 58, 58, 60, 60, 60],
 }
 
 
@@ -92,12 +103,19 @@ def function_here():
     return function_at("$pc")
 
 
+def instructions_of(function):
+    """How far into it each is."""
+    listing = gdb.execute(f"disassemble '{function}'", to_string=True)
+    return {int(offset) for offset in re.findall(r"<\+(\d+)>:", listing)}
+
+
 class Stepper:
     def __init__(self, architecture):
+        self.architecture = architecture
         self.registers = preserved[architecture]
-        self.red_zone = 128 if architecture == "x86_64" else 0
         self.suspended = {}     # stack pointer of the caller of coir_switch -> its callers
         self.instructions = {"coir_switch": set(), "coir_entry": set()}
+        self.lengths = []
         self.failures = []
 
     def callers(self):
@@ -116,17 +134,22 @@ class Stepper:
             function, offset = function_here()
             self.failures.append(f"{function}+{offset}: {message}")
 
-    def write_below(self, stack_pointer):
-        """As a signal handler may, beyond the red zone: the tables must not find anything there any more."""
-        if self.red_zone == 0:
-            gdb.selected_inferior().write_memory(int(stack_pointer, 0) - 256, b"\xCC" * 256)
-            gdb.execute("maintenance flush register-cache", to_string=True)  # and with it what it knows of frames
+    @staticmethod
+    def write_below(stack_pointer):
+        """The used-up frame: the tables must not find anything there any more. A signal handler may write there, except
+        on x86-64, in whose red zone the frame is; but the switch has nothing there, either."""
+        gdb.selected_inferior().write_memory(int(stack_pointer, 0) - 256, b"\xCC" * 256)
+        gdb.execute("maintenance flush register-cache", to_string=True)  # and with it what it knows of frames
 
     def step_through_switch(self):
         before, _ = self.callers()
         self.suspended[before[0].registers[self.registers[0]]] = before
         after = None
+        length = 0
+        if self.architecture == "x86_64":
+            gdb.execute(f"set var *(char*)&coir_mxcsr_is_free_to_load = {len(self.lengths) % 2}", to_string=True)
         while function_here()[0] == "coir_switch":
+            length += 1
             self.instructions["coir_switch"].add(function_here()[1])
             now, ends = self.callers()
             if after is None and now != before and now:
@@ -145,6 +168,7 @@ class Stepper:
             self.expect(is_main or (now and now[-1].name == "coir_entry" and ends), f"does not end well: {now}")
             gdb.execute("stepi", to_string=True)
         self.expect(after is not None, "the switch was left on the old stack")
+        self.lengths.append(length)
 
     def step_through_entry(self):
         while function_here()[0] == "coir_entry":
@@ -155,26 +179,26 @@ class Stepper:
         self.expect(self.callers()[0][-1].name == "coir_entry", "the first function is not called by coir_entry")
 
     def run(self):
-        switches = 0
         while True:
             gdb.execute("tbreak *&coir_switch", to_string=True)
             gdb.execute("continue", to_string=True)
             if not gdb.selected_inferior().pid or function_here()[0] != "coir_switch":
                 break
-            switches += 1
             self.step_through_switch()
             if function_here()[0] == "coir_entry":
                 self.step_through_entry()
         status = gdb.parse_and_eval("$_exitcode")
-        counts = {name: len(offsets) for name, offsets in self.instructions.items()}
-        print(f"{switches} switches, instructions: {counts}, exit code {status}")
-        if switches != 6:
-            self.failures.append("6 switches were expected")
+        print(f"instructions of each switch: {self.lengths}, exit code {status}")
         if str(status) != "0":
             self.failures.append("the program did not end well")
-        # Both ways through the switch: the load of the control word is in this number.
-        if counts["coir_switch"] < 25 or counts["coir_entry"] < 2:
-            self.failures.append("not everything was stepped through")
+        if self.lengths != lengths[self.architecture]:
+            self.failures.append(f"the switches should have had {lengths[self.architecture]} instructions")
+        for function, seen in self.instructions.items():
+            all_of_them = instructions_of(function)
+            if function == "coir_entry":
+                all_of_them -= {max(all_of_them)}  # behind the call: never reached
+            if seen != all_of_them:
+                self.failures.append(f"stepped through {sorted(seen)} of {function}, which has {sorted(all_of_them)}")
 
 
 class OwnUnwinder(Stepper):
