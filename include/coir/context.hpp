@@ -63,7 +63,8 @@ COIR_EXPORT void suspend_unwinding();
 /// are one switch: about 4 ns, no system call, no allocation.
 ///
 /// Threads: any thread may resume a context, one at a time. A function that has been resumed by another thread must
-/// not keep the address of a thread_local across suspend(); compilers do that on their own. Prefer one thread.
+/// not keep the address of a thread_local across suspend(); compilers do that on their own. Prefer one thread. Not in
+/// signal handlers, which may have interrupted a switch.
 ///
 ///     int value = 0;
 ///     coir::context numbers{[&](coir::context::self& self) {

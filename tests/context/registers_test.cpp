@@ -92,38 +92,6 @@ TEST(registers, stack_pointer_is_aligned_as_before_any_call) {
     }
 }
 
-#if defined(__x86_64__)
-
-// A leaf function keeps locals in the 128 bytes below its stack pointer; whoever interrupts it stays away from there.
-[[gnu::noinline]] std::uint64_t sum_in_red_zone(std::uint64_t seed) {
-    std::uint64_t sum = 0;
-    asm volatile("movq %1, -8(%%rsp)\n\t"
-                 "movq %1, -64(%%rsp)\n\t"
-                 "movq %1, -128(%%rsp)\n\t"
-                 "movq -8(%%rsp), %0\n\t"
-                 "addq -64(%%rsp), %0\n\t"
-                 "addq -128(%%rsp), %0"
-                 : "=&r"(sum)
-                 : "r"(seed)
-                 : "memory");
-    return sum;
-}
-
-TEST(registers, red_zone_of_a_leaf_function_is_its_own) {
-    std::uint64_t sum = 0;
-    context inside{[&](context::self& self) {
-        for (std::uint64_t i = 0; i < 10; ++i) {
-            sum += sum_in_red_zone(i);
-            self.suspend();
-        }
-    }};
-    while (inside.resume())
-        EXPECT_EQ(sum_in_red_zone(7), 21U);
-    EXPECT_EQ(sum, 135U);
-}
-
-#endif
-
 // Whatever the compiler keeps in which register, or on the stack: values come back.
 TEST(registers, local_values_are_preserved_in_vectors_and_integers) {
     bool right = true;
