@@ -1,12 +1,15 @@
 #include "duty.hpp"
 #include "registers.hpp"
 #include "unwinding.hpp"
+#include "vectors.hpp"
 
 #include <coir/fiber.hpp>
 #include <coir/run.hpp>
 #include <coir/this_fiber.hpp>
 
 #include <cerrno>
+#include <cfenv>
+#include <exception>
 
 namespace selftest {
 namespace {
@@ -33,6 +36,61 @@ finding check_preserved_registers(bool spoiled) {
                                                spoiled ? 1 : 0);
     });
     return registers_kept(lost);
+}
+
+finding check_vectors(bool spoiled) {
+    using vector = int __attribute__((vector_size(16)));
+    bool kept = true;
+    run_two(
+        [&](int number) { kept = keeps_vectors<vector>([] { coir::this_fiber::yield(); }, number, spoiled) && kept; });
+    return holds_if(kept, "of 16 bytes", "a value has changed");
+}
+
+finding check_rounding(bool spoiled) {
+    bool kept = true;
+    run_two([&](int number) {
+        const int mode = number == 1 ? FE_UPWARD : FE_DOWNWARD;
+        std::fesetround(mode);
+        for (int i = 0; i < 10; ++i) {
+            coir::this_fiber::yield();
+            if (spoiled)
+                std::fesetround(FE_TONEAREST);
+            kept = kept && std::fegetround() == mode;
+        }
+    });
+    kept = kept && std::fegetround() == FE_TONEAREST;
+    return holds_if(kept, "each has its own", "one fiber's is seen by another");
+}
+
+/// What `throw;` would throw.
+int current_number() {
+    try {
+        throw;
+    } catch (int number) {
+        return number;
+    }
+}
+
+finding check_catch(bool spoiled) {
+    bool right = true;
+    run_two([&](int number) {
+        try {
+            throw number;
+        } catch (int) {
+            for (int i = 0; i < 10; ++i) {
+                coir::this_fiber::yield();
+                try {
+                    throw 0;
+                } catch (int) {
+                    right = right && current_number() == (spoiled ? number : 0);
+                    coir::this_fiber::yield();
+                }
+                right = right && current_number() == number;
+            }
+        }
+        right = right && !std::current_exception();
+    });
+    return holds_if(right, "throw; finds its own", "an exception of one fiber is seen by another");
 }
 
 finding check_errno(bool spoiled) {
@@ -65,6 +123,9 @@ finding check_backtrace(bool spoiled) {
 
 constexpr duty duties[] = {
     {"preserved_registers_in_fiber", "registers that a call preserves", check_preserved_registers},
+    {"vectors_in_fiber", "vector values across a switch", check_vectors},
+    {"rounding_in_fiber", "rounding mode", check_rounding},
+    {"yield_in_catch", "switch in a catch block", check_catch},
     {"errno", "errno", check_errno},
     {"backtrace_in_fiber", "backtrace ends at the entry", check_backtrace},
 };
