@@ -17,6 +17,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <exception>
 #include <mutex>
 #include <string>
 #include <sys/resource.h>
@@ -29,6 +30,7 @@
 
 namespace {
 
+using coir::fiber;
 using coir::spawn;
 namespace this_fiber = coir::this_fiber;
 using namespace std::chrono_literals;
@@ -38,6 +40,14 @@ using std::chrono::steady_clock;
 [[gnu::noinline]] void spin_until(const std::atomic<int>& lines, int wanted) {
     const int* const count = reinterpret_cast<const int*>(&lines);
     while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < wanted) {}
+}
+
+/// Each of them has something to clean up.
+[[gnu::noinline]] void throw_through_frames(int depth, int value) { // NOLINT(misc-no-recursion)
+    const std::vector<int> cleaned_up(1);
+    if (depth == 0)
+        throw value;
+    throw_through_frames(depth - 1, value);
 }
 
 void compute_for(std::chrono::nanoseconds time) {
@@ -113,9 +123,38 @@ TEST(stall, comes_again_with_the_next_time) {
     EXPECT_EQ(errors.lines().load(), 2) << errors.text();
 }
 
-// Hazard D3: nobody will ever unlock it.
-TEST(stall, of_a_fiber_that_waits_for_a_mutex_that_another_fiber_holds) {
-    const auto end = in_child([] {
+// Hazard A8: most reports interrupt the unwinder, and are to leave it alone.
+TEST(stall, of_a_fiber_that_throws_disturbs_no_exception) {
+    watched_errors errors;
+    int wrong = 0;
+    coir::run(
+        [&] {
+            const auto throw_all_the_time = [&](int own) {
+                while (errors.lines() < 200) {
+                    for (const auto start = steady_clock::now(); steady_clock::now() - start < 2ms;) {
+                        try {
+                            throw_through_frames(20, own);
+                        } catch (int caught) {
+                            wrong += caught == own ? 0 : 1;
+                        }
+                    }
+                    this_fiber::yield();
+                }
+            };
+            fiber<void> one = spawn(throw_all_the_time, 1);
+            fiber<void> other = spawn(throw_all_the_time, 2);
+            one.join();
+            other.join();
+        },
+        {.stall_limit = 1ms});
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(std::uncaught_exceptions(), 0);
+    EXPECT_NE(errors.text().find(" = libgcc_s.so"), std::string::npos) << errors.text();
+}
+
+/// Of two fibers that call `enter`, which in the first one waits for ever, the second keeps the thread and is named.
+template <class Function> void expect_second_to_be_named(const Function& enter) {
+    const auto end = in_child([&] {
         watched_errors errors;
         std::thread{[&] {
             spin_until(errors.lines(), 1);
@@ -124,20 +163,42 @@ TEST(stall, of_a_fiber_that_waits_for_a_mutex_that_another_fiber_holds) {
                                  report.find("does it wait for a lock") != std::string::npos;
             ::_exit(is_good ? 0 : 1);
         }}.detach();
-        std::mutex mutex;
         coir::run(
             [&] {
-                const auto first = spawn({.name = "first"}, [&] {
-                    const std::lock_guard hold{mutex};
-                    this_fiber::sleep_for(1h);
-                });
-                const auto second = spawn({.name = "second"}, [&] { const std::lock_guard never{mutex}; });
+                const auto first = spawn({.name = "first"}, enter);
+                const auto second = spawn({.name = "second"}, enter);
                 this_fiber::sleep_for(1h);
             },
             {.stall_limit = 20ms});
         return false;
     });
     EXPECT_TRUE(end.exited_well()) << end.status << end.errors;
+}
+
+// Hazard D3: what the C++ library locks for the thread, no other fiber of the thread ever gets.
+TEST(stall, of_a_fiber_that_waits_for_a_mutex_that_another_fiber_holds) {
+    std::mutex mutex;
+    expect_second_to_be_named([&] {
+        const std::lock_guard hold{mutex};
+        this_fiber::sleep_for(1h);
+    });
+}
+
+int slowly_made() {
+    this_fiber::sleep_for(1h);
+    return 1;
+}
+
+TEST(stall, of_a_fiber_that_waits_for_a_static_variable_that_another_fiber_makes) {
+    expect_second_to_be_named([] {
+        static const int made = slowly_made();
+        (void)made;
+    });
+}
+
+TEST(stall, of_a_fiber_that_waits_for_call_once_in_another_fiber) {
+    std::once_flag flag;
+    expect_second_to_be_named([&] { std::call_once(flag, slowly_made); });
 }
 
 TEST(stall, in_a_system_call_does_not_end_it) {
