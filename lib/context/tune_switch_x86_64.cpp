@@ -1,3 +1,4 @@
+#include "base/diagnostic.hpp"
 #include "base/remembered.hpp"
 #include "context/frame.hpp"
 
@@ -6,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 
 /// \file
 /// Which of the two ways to keep MXCSR is the faster one on this processor (asm/x86_64_sysv.S): found out by trying, as
@@ -53,7 +55,19 @@ bool loads_faster_than_it_compares() {
     return loading < comparing;
 }
 
+/// Of this thread; 0 if it has none: the instruction does nothing then, nor does it on processors that do not know it.
+std::uint64_t shadow_stack_pointer() {
+    std::uint64_t pointer = 0;
+    asm volatile("rdsspq %0" : "+r"(pointer));
+    return pointer;
+}
+
 bool measure() noexcept {
+    if (shadow_stack_pointer() != 0) {
+        report("this process has shadow stacks (CET), which coir does not switch: its first switch would end it. "
+               "GLIBC_TUNABLES=glibc.cpu.x86_shstk=off in the environment starts it without");
+        std::abort();
+    }
     const bool loads = loads_faster_than_it_compares();
     std::atomic_ref{coir_mxcsr_is_free_to_load}.store(loads, std::memory_order_relaxed);
     return loads;
