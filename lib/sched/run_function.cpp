@@ -47,9 +47,8 @@ public:
     virtual ~kept_exception();
 };
 
-namespace {
-
-/// type_info of kept_exception.
+/// type_info of kept_exception. Not in a nameless namespace: with it the object below would be local to this file, and
+/// link-time optimisation then does not take it for what the handler refers to.
 class filter final : public std::type_info {
 public:
     filter() : std::type_info("N4coir6detail14kept_exceptionE") {}
@@ -65,8 +64,6 @@ bool filter::__do_catch(const std::type_info* thrown, void** /*object*/, unsigne
     report_uncaught(fiber);
     return false;
 }
-
-} // namespace
 
 // The symbol the compiler refers to in `catch (kept_exception&)`. Made before other static objects: their constructors may run
 // loops (hazard G9).
