@@ -100,24 +100,33 @@ TEST(backtrace, has_a_frame_for_each_call_and_no_more) {
     EXPECT_LT(at_1.addresses.size(), 16U);
 }
 
-#if defined(__aarch64__) && !defined(COIR_SWITCH_BOOST)
+#if (defined(__aarch64__) || defined(__riscv)) && !defined(COIR_SWITCH_BOOST)
 
-struct frame_record { // AAPCS64, "The Frame Pointer"
-    const frame_record* caller;
+struct frame_record { // AAPCS64, "The Frame Pointer"; RISC-V ELF psABI, "Frame Pointer Convention"
+    const void* caller;
     const void* return_address;
 };
 
+/// Where the record is that belongs to a frame pointer.
+const frame_record* record_of(const void* frame_pointer) {
+#if defined(__riscv)
+    if (frame_pointer) // which is one past it
+        return static_cast<const frame_record*>(frame_pointer) - 1;
+#endif
+    return static_cast<const frame_record*>(frame_pointer);
+}
+
 /// Calls that a walk along the frame pointers sees, as the kernel's profiler walks.
-[[gnu::noinline]] std::size_t frame_records(const frame_record* youngest) {
+[[gnu::noinline]] std::size_t frame_records(const void* youngest) {
     std::size_t count = 0;
-    for (const frame_record* record = youngest; record && count < 1000; record = record->caller)
+    for (const frame_record* record = record_of(youngest); record && count < 1000; record = record_of(record->caller))
         ++count;
     return count;
 }
 
 [[gnu::noinline]] std::size_t frame_records_at_depth(int depth) { // NOLINT(misc-no-recursion)
     if (depth == 0)
-        return frame_records(static_cast<const frame_record*>(__builtin_frame_address(0)));
+        return frame_records(__builtin_frame_address(0));
     const std::size_t count = frame_records_at_depth(depth - 1);
     asm volatile("" : : "r"(count) : "memory");
     return count;

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """check.py PROBED UNPROBED: frames larger than the guard are caught in the program with stack probes.
 
-And only there: if the other one were caught as well, the first would prove nothing.
+And only there: if the other one were caught as well, the first would prove nothing. Programs of a cross build run in its
+emulator (MESON_EXE_WRAPPER), which dies of the same signal.
 """
+import os
+import shlex
 import signal
 import subprocess
 import sys
 
 probed, unprobed = sys.argv[1:]
+launcher = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
 failures = 0
 
 
@@ -18,7 +22,7 @@ def expect(condition, message):
 
 
 def run(program, how, size):
-    return subprocess.run([program, how, str(size)], capture_output=True, text=True, timeout=30)
+    return subprocess.run([*launcher, program, how, str(size)], capture_output=True, text=True, timeout=30)
 
 
 sizes = [kibibytes * 1024 for kibibytes in (8, 12, 16, 40, 64, 100, 256, 1000, 1024)]
