@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#if !defined(COIR_ASAN) // whose functions need more room than there is at the end of a stack
+
 namespace {
 
 volatile sig_atomic_t handled = 0;
@@ -142,7 +144,7 @@ TEST(signal_frame, that_has_no_room_is_passed_on_to_an_earlier_handler) {
 }
 
 // An address that is none: on x86-64 the kernel says the same of it, but the instruction is to blame.
-__attribute__((no_sanitize("undefined", "address"))) void follow_a_wild_pointer() {
+void follow_a_wild_pointer() {
     auto* volatile const nowhere = reinterpret_cast<volatile char*>(std::size_t{1} << 63);
     *nowhere = 1;
 }
@@ -157,3 +159,5 @@ TEST(signal_frame, is_told_from_a_wild_pointer) {
 }
 
 } // namespace
+
+#endif
