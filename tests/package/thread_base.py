@@ -43,10 +43,11 @@ def examine(library):
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--library", required=True)
 arguments.add_argument("--planted", required=True)
+arguments.add_argument("--harmless", action="append", default=[], help="a (mangled) function that needs the base no more when it switches")
 options = arguments.parse_args()
 
 count, offenders = examine(options.library)
-failures = [f"{name} reaches the switch, and has: {line}" for name, line in offenders]
+failures = [f"{name} reaches the switch, and has: {line}" for name, line in offenders if name not in options.harmless]
 if count < 2:
     failures.append("no function was found that reaches the switch")
 found = sorted({name for name, line in examine(options.planted)[1]})
