@@ -62,7 +62,7 @@ public:
 
     /// Takes the whole `piece`. If it does not fit, it goes to the sink right behind what is buffered, in one system call if
     /// the sink takes that (writev), and without being copied. Returns its size; on an error, how much of it has been
-    /// taken (transfer_error::bytes_transferred()): the rest is for the caller to bring again.
+    /// taken (bytes_transferred() of transfer_error, transfer_cancelled): the rest is for the caller to bring again.
     std::size_t write_all(std::span<const std::byte> piece, deadline until = {});
     std::size_t write_all(std::span<const std::byte> piece, std::error_code& error, deadline until = {}) noexcept;
     std::size_t write_all(std::string_view text, deadline until = {}) {

@@ -74,6 +74,7 @@
 #include <coir/tls_error.hpp>
 #include <coir/tls_session.hpp>
 #include <coir/tls_stream.hpp>
+#include <coir/transfer_cancelled.hpp>
 #include <coir/udp_options.hpp>
 #include <coir/udp_socket.hpp>
 #include <coir/unix_bind_options.hpp>

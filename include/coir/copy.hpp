@@ -39,7 +39,8 @@ inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 /// Where the kernel refuses (a socket or terminal that is not in non-blocking mode, and others) also through a buffer.
 ///
 /// May suspend. Out of a file the thread waits for the disk, and all fibers with it, if what is read is not in memory: io::file and
-/// a file_reader, which a buffered_reader reads, keep the others going. A deadline and cancellation as in io.hpp: the error says how many bytes have been moved, and all others are
+/// a file_reader, which a buffered_reader reads, keep the others going. A deadline and cancellation as in io.hpp: what is thrown
+/// says how many bytes have been moved, and all others are
 /// still in `from`. The one exception: bytes that have been read from a terminal, a device, or a pipe that cannot be spliced,
 /// are lost when `to` fails right then, or the deadline passes or the fiber is cancelled although there was room: 4 KiB at
 /// the most. A buffered_reader around it keeps these, too.

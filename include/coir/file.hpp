@@ -47,8 +47,8 @@ inline constexpr std::filesystem::perms default_permissions{0666};
 /// - Deadline, cancellation: honoured until the operation has been handed to the system; nothing has happened then. What has
 ///   been handed over is awaited, since it may use the caller's memory: io_uring is asked to give it up, a thread finishes
 ///   it. Completion wins: if it has been carried out, the call says so. So a call may return later than its deadline by as
-///   long as one operation on the device takes. Reports std::errc::timed_out; coir::cancelled (with a std::error_code
-///   std::errc::operation_canceled). A deadline that has passed asks for what is in the page cache.
+///   long as one operation on the device takes. Reports std::errc::timed_out; coir::cancelled, transfers as in io.hpp (with a
+///   std::error_code std::errc::operation_canceled). A deadline that has passed asks for what is in the page cache.
 /// - Errors: transfers throw io::transfer_error, which says how many bytes had been moved; others std::filesystem::filesystem_error.
 ///   Both are std::system_error, and their text names the operation and the path. The form with a std::error_code
 ///   throws nothing and returns what it has. No open file: std::errc::bad_file_descriptor. No memory, no thread:

@@ -69,8 +69,8 @@ list_directory(const std::filesystem::path& path, std::error_code& error, deadli
                                                 deadline until = {}) noexcept;
 
 /// Makes `contents` all that is in the file, which is created if need be; returns its size. Not in one step: who reads meanwhile
-/// may see a part, and an error may leave a part: io::transfer_error tells how much, and so does what the form with a
-/// std::error_code returns. To replace a file as a whole, write another, sync() and rename() it.
+/// may see a part, and an error may leave a part: io::transfer_error (io::transfer_cancelled) tells how much, and so does what
+/// the form with a std::error_code returns. To replace a file as a whole, write another, sync() and rename() it.
 COIR_EXPORT std::size_t write_file(const std::filesystem::path& path, std::span<const std::byte> contents,
                                    deadline until = {});
 COIR_EXPORT std::size_t write_file(const std::filesystem::path& path, std::span<const std::byte> contents,

@@ -3,6 +3,7 @@
 #include <coir/deadline.hpp>
 #include <coir/detail/readiness_case.hpp>
 #include <coir/export.hpp>
+#include <coir/transfer_cancelled.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -22,9 +23,8 @@ struct msghdr; // of <sys/socket.h>
 ///   its mode is not changed.
 /// - Suspension: when the call would block; also, now and then, to let others run when it never does.
 /// - Deadline: std::errc::timed_out. What arrived before is delivered even if the deadline has passed as well.
-/// - Cancellation: throws coir::cancelled before anything has been transferred, and io::transfer_error with
-///   std::errc::operation_canceled after that (the next call then throws coir::cancelled); with a std::error_code
-///   argument reports std::errc::operation_canceled.
+/// - Cancellation: throws coir::cancelled; after something has been transferred io::transfer_cancelled, which is one and
+///   says how many bytes. With a std::error_code argument reports std::errc::operation_canceled.
 /// - Errors: the throwing form throws io::transfer_error, which also says how many bytes had been moved; the form with
 ///   a std::error_code returns that number. Nothing is lost without a word. A descriptor that is closed, negative, or
 ///   closed with io::close() while the call waits: std::errc::bad_file_descriptor. An epoll descriptor that the loop's

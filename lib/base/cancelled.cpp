@@ -3,6 +3,8 @@
 #include "base/made_once.hpp"
 #include "base/throw_cancelled.hpp"
 
+#include <coir/transfer_cancelled.hpp>
+
 #include <cxxabi.h>
 #include <memory>
 #include <new>
@@ -14,6 +16,12 @@ cancelled::~cancelled() = default;
 
 const char* cancelled::what() const noexcept {
     return "coir: cancelled";
+}
+
+io::transfer_cancelled::~transfer_cancelled() = default;
+
+const char* io::transfer_cancelled::what() const noexcept {
+    return "coir: cancelled in the middle of a transfer";
 }
 
 namespace detail {
@@ -32,33 +40,52 @@ bool is_cancelled(const std::exception_ptr& failure) noexcept {
 
 namespace {
 
-void destroy_cancelled(void* object) {
-    static_cast<cancelled*>(object)->~cancelled();
-}
-
-std::unique_ptr<abi::__si_class_type_info> make_thrown_type() {
-    return std::make_unique<abi::__si_class_type_info>(
-        typeid(cancelled).name(), static_cast<const abi::__class_type_info*>(&typeid(abi::__forced_unwind)));
-}
-
-} // namespace
-
 // An ordinary `throw cancelled{}` is eaten by every catch (...) without rethrow, of which libstdc++ has several:
 // operator<<, packaged_task. They all rethrow abi::__forced_unwind, which cannot be derived from (its destructor is
 // private). So the object is thrown with the type_info that the compiler would have made for
 // `class cancelled : public abi::__forced_unwind`: the name of cancelled, hence caught as cancelled, and that base,
 // hence rethrown by libstdc++. A real _Unwind_ForcedUnwind would do neither: it cannot be caught by type, and it ends
 // in std::terminate when it meets a catch (...) inside another handler (hazard A4).
+using thrown_type = abi::__si_class_type_info;
+
+std::unique_ptr<thrown_type> make_thrown_type() {
+    return std::make_unique<thrown_type>(typeid(cancelled).name(),
+                                         static_cast<const abi::__class_type_info*>(&typeid(abi::__forced_unwind)));
+}
+
+// As if derived from the class that is described there.
+std::unique_ptr<thrown_type> make_thrown_transfer_type() {
+    return std::make_unique<thrown_type>(typeid(io::transfer_cancelled).name(), &made_once<make_thrown_type>());
+}
+
+template <class Exception> void destroy(void* object) {
+    static_cast<Exception*>(object)->~Exception();
+}
+
+template <class Exception> [[noreturn]] void throw_as(thrown_type& type, const Exception& exception) {
+    void* object = abi::__cxa_allocate_exception(sizeof(Exception));
+    new (object) Exception(exception);
+    abi::__cxa_throw(object, &type, destroy<Exception>);
+}
+
+} // namespace
+
 void throw_cancelled() {
-    void* object = abi::__cxa_allocate_exception(sizeof(cancelled));
-    new (object) cancelled;
-    abi::__cxa_throw(object, &made_once<make_thrown_type>(), destroy_cancelled);
+    throw_as(made_once<make_thrown_type>(), cancelled{});
+}
+
+void throw_transfer_cancelled(std::size_t bytes_transferred) {
+    throw_as(made_once<make_thrown_transfer_type>(), io::transfer_cancelled{bytes_transferred});
 }
 
 #else
 
 void throw_cancelled() {
     throw cancelled{};
+}
+
+void throw_transfer_cancelled(std::size_t bytes_transferred) {
+    throw io::transfer_cancelled{bytes_transferred};
 }
 
 #endif

@@ -11,8 +11,8 @@
 /// The two forms of every blocking call on a descriptor: the one that throws, and the one with an error code.
 namespace coir::detail {
 
-/// Throws what the failed `operation` must: coir::cancelled, or io::transfer_error when bytes have been moved or
-/// something else went wrong. The message names the operation and where it went: see place.hpp.
+/// Throws what the failed `operation` must: coir::cancelled, or io::transfer_error when something else went wrong, whose message
+/// names the operation and where it went: see place.hpp.
 [[noreturn]] void raise(const outcome& failed, const char* operation, int descriptor);
 [[noreturn]] void raise(const outcome& failed, const char* operation, int from, int to);
 

@@ -19,8 +19,8 @@ namespace coir::detail {
 
 /// The same for a transfer.
 [[noreturn]] inline void raise_for(const std::filesystem::path& path, const outcome& failed, const char* operation) {
-    if (failed.error == was_cancelled && failed.bytes == 0)
-        throw_cancelled(loop::current()->running(), operation);
+    if (failed.error == was_cancelled)
+        throw_cancelled(loop::current()->running(), operation, failed.bytes);
     const std::string text = std::string{operation} + " [" + path.string() + ']';
     throw io::transfer_error(error_code_of(failed.error), text, failed.bytes);
 }

@@ -10,8 +10,8 @@ namespace detail {
 namespace {
 
 void throw_if_cancelled(const outcome& failed, const char* operation) {
-    if (failed.error == was_cancelled && failed.bytes == 0)
-        throw_cancelled(loop::current()->running(), operation);
+    if (failed.error == was_cancelled)
+        throw_cancelled(loop::current()->running(), operation, failed.bytes);
 }
 
 } // namespace
@@ -19,8 +19,8 @@ void throw_if_cancelled(const outcome& failed, const char* operation) {
 void throw_if_cancelled(std::error_code failed, const char* operation, std::size_t bytes) {
     fiber_base& running = loop::current()->running();
     // A stream may report this for a reason of its own.
-    if (failed == std::errc::operation_canceled && bytes == 0 && cancellation_due(running))
-        throw_cancelled(running, operation);
+    if (failed == std::errc::operation_canceled && cancellation_due(running))
+        throw_cancelled(running, operation, bytes);
 }
 
 void raise(const outcome& failed, const char* operation, int descriptor) {

@@ -381,8 +381,8 @@ template <class Call> std::size_t call(const char* operation, connection_pointer
     const progress done = on ? steps(here, *on) : ended(EBADF);
     if (!done.error) [[likely]]
         return done.bytes;
-    if (done.was_cancelled && done.bytes == 0)
-        throw_cancelled(here.running(), operation);
+    if (done.was_cancelled)
+        throw_cancelled(here.running(), operation, done.bytes);
     throw io::transfer_error(done.error, operation + (on ? whom(*on) : std::string{}), done.bytes);
 }
 

@@ -165,7 +165,7 @@ void cancel_shields(fiber_base& fiber) noexcept {
             cancel_scope_state(*scope);
 }
 
-void throw_cancelled(fiber_base& running, const char* operation) {
+void throw_cancelled(fiber_base& running, const char* operation, std::size_t transferred) {
     task_group_state* failed = find_failed_group(running);
     if (running.cancel_thrown)
         report_if_swallowed(running, failed ? "the failure of its task group" : "coir::cancelled", operation);
@@ -173,6 +173,8 @@ void throw_cancelled(fiber_base& running, const char* operation) {
     running.cancel_told = false;
     if (failed)
         throw_failure(*failed);
+    if (transferred != 0)
+        throw_transfer_cancelled(transferred);
     throw_cancelled();
 }
 

@@ -2,6 +2,7 @@
 
 #include <coir/detail/fiber_base.hpp>
 
+#include <cstddef>
 #include <exception>
 
 namespace coir::detail {
@@ -31,9 +32,10 @@ void cancel_shields(fiber_base& fiber) noexcept;
 /// `fiber` has changed its place in the tree of scopes.
 void update_cancellation(fiber_base& fiber) noexcept;
 
-/// Ends the call `operation` of the running fiber, whose cancellation is due: throws coir::cancelled, or the failure of a task
-/// group that it is in. A fiber that has been told before, and has not passed it on, is reported.
-[[noreturn]] void throw_cancelled(fiber_base& running, const char* operation);
+/// Ends the call `operation` of the running fiber, whose cancellation is due: throws coir::cancelled, in its derived form if
+/// the call has moved bytes before, or the failure of a task group that it is in. A fiber that has been told before, and has
+/// not passed it on, is reported.
+[[noreturn]] void throw_cancelled(fiber_base& running, const char* operation, std::size_t transferred = 0);
 
 /// A blocking call of the running fiber, whose cancellation is due, fails at its beginning, by whatever means.
 void note_refusal(fiber_base& running);

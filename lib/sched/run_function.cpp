@@ -55,11 +55,16 @@ public:
     bool __do_catch(const std::type_info* thrown, void** object, unsigned outer) const override;
 };
 
-bool filter::__do_catch(const std::type_info* thrown, void** /*object*/, unsigned /*outer*/) const {
+// Also what is derived from it.
+bool is_type_of_cancelled(const std::type_info& thrown, void* object) {
+    return typeid(cancelled).__do_catch(&thrown, &object, 1);
+}
+
+bool filter::__do_catch(const std::type_info* thrown, void** object, unsigned /*outer*/) const {
     if (*thrown == typeid(abi::__forced_unwind)) // which `cancelled` is not, but derived from
         die_of_thread_end();
     const fiber_base& fiber = loop::current()->running();
-    if (fiber.has_handle || *thrown == typeid(cancelled))
+    if (fiber.has_handle || is_type_of_cancelled(*thrown, *object))
         return true;
     report_uncaught(fiber);
     return false;

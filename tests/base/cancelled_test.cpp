@@ -1,6 +1,7 @@
 #include "base/throw_cancelled.hpp"
 
 #include <coir/cancelled.hpp>
+#include <coir/transfer_cancelled.hpp>
 
 #include <gtest/gtest.h>
 
@@ -25,6 +26,8 @@ namespace {
 
 using coir::cancelled;
 using coir::detail::throw_cancelled;
+using coir::detail::throw_transfer_cancelled;
+using coir::io::transfer_cancelled;
 
 /// Counts how many of them end in the course of unwinding.
 struct unwinding_counter {
@@ -164,6 +167,36 @@ TEST(cancelled, an_ordinary_throw_of_it_is_caught_as_well) {
     EXPECT_THROW(throw cancelled{}, cancelled);
 }
 
+TEST(transfer_cancelled, is_caught_by_its_type_and_as_cancelled_and_says_how_far_it_got) {
+    EXPECT_THROW(throw_transfer_cancelled(7), transfer_cancelled);
+    try {
+        throw_transfer_cancelled(7);
+    } catch (const cancelled& caught) {
+        EXPECT_STREQ(caught.what(), "coir: cancelled in the middle of a transfer");
+        EXPECT_EQ(dynamic_cast<const transfer_cancelled&>(caught).bytes_transferred(), 7U);
+    }
+    std::exception_ptr held;
+    try {
+        throw_transfer_cancelled(7);
+    } catch (const std::exception&) {
+        FAIL();
+    } catch (...) {
+        held = std::current_exception();
+    }
+    EXPECT_TRUE(coir::detail::is_cancelled(held));
+    EXPECT_THROW(std::rethrow_exception(held), transfer_cancelled);
+    EXPECT_THROW(std::rethrow_exception(held), cancelled);
+    EXPECT_THROW(throw transfer_cancelled{7}, cancelled);
+}
+
+TEST(transfer_cancelled, is_not_what_catches_a_plain_one) {
+    try {
+        throw_cancelled();
+    } catch (const transfer_cancelled&) {
+        FAIL();
+    } catch (const cancelled&) {}
+}
+
 #if defined(__GLIBCXX__)
 
 /// A file, a pipe, a socket: a streambuf whose transfers are cancelled.
@@ -184,6 +217,16 @@ TEST(cancelled, passes_through_output_streams) {
     EXPECT_THROW(std::ostream{&buffer}.put('x'), cancelled);
     EXPECT_THROW(std::ostream{&buffer}.write("text", 4), cancelled);
     EXPECT_THROW(std::ostream{&buffer}.flush(), cancelled);
+    EXPECT_EQ(std::uncaught_exceptions(), 0);
+}
+
+TEST(transfer_cancelled, passes_through_library_code_as_well) {
+    struct cut_short : std::streambuf {
+        int_type overflow(int_type /*character*/) override { throw_transfer_cancelled(7); }
+    } buffer;
+    EXPECT_THROW((std::ostream{&buffer} << "text"), transfer_cancelled);
+    std::packaged_task<void()> task{[] { throw_transfer_cancelled(7); }};
+    EXPECT_THROW(task(), cancelled);
     EXPECT_EQ(std::uncaught_exceptions(), 0);
 }
 
