@@ -33,13 +33,10 @@ struct listen_options {
     tcp_options connections = {};
 };
 
-/// Waits for TCP connections on an address of this machine.
+/// Waits for TCP connections on an address of this machine. A server's usual loop around accept() is net::serve().
 ///
-///     coir::net::tcp_listener server{"127.0.0.1", 8080};
-///     for (;;) {
-///         coir::net::tcp_stream peer = server.accept();
-///         coir::spawn(serve, std::move(peer)).detach();
-///     }
+///     coir::net::tcp_listener listener{"127.0.0.1", 8080};
+///     coir::net::tcp_stream peer = listener.accept();
 class COIR_EXPORT tcp_listener {
 public:
     /// Not listening.

@@ -19,9 +19,8 @@ namespace coir::net {
 /// that it made. Not one that took over a socket (see below), and not a child of fork(). A process that is killed leaves it
 /// behind: see unix_bind_options::replace_stale.
 ///
-///     coir::net::unix_listener server{coir::net::unix_endpoint{"/run/service.sock"}, {.mode = 0700}};
-///     for (;;)
-///         coir::spawn(serve, server.accept()).detach();
+///     coir::net::unix_listener listener{coir::net::unix_endpoint{"/run/service.sock"}, {.mode = 0700}};
+///     coir::net::serve(listener, [](coir::net::unix_stream peer) { answer(peer); });
 class COIR_EXPORT unix_listener {
 public:
     /// Not listening.
