@@ -69,11 +69,18 @@ struct COIR_EXPORT task_group {
     }
 
     /// Waits until all members have ended. Then throws the first failure, if there is one; else coir::cancelled, if the
-    /// calling fiber has been cancelled meanwhile. The group can be used again after it has returned.
+    /// calling fiber has been cancelled from further out. The group's own cancel() ends here. The group can be used again
+    /// after it has returned.
     void join() { detail::join_group(state); }
 
-    /// Cancels all members, and blocking calls of the fiber that opened the group: for good, until the scope is left. Returns at
-    /// once.
+    /// Cancels all members, and blocking calls of the fiber that opened the group: until join() has returned, or the scope is
+    /// left. Returns at once. So the first answer wins:
+    ///
+    ///     std::optional<page> first;
+    ///     coir::task_group group;
+    ///     for (const auto& mirror : mirrors)
+    ///         group.spawn([&] { page found = fetch(mirror); if (!first) { first = std::move(found); group.cancel(); } });
+    ///     group.join();
     void cancel() noexcept { detail::cancel_scope_state(state.scope); }
 
     /// Members that have not ended.

@@ -152,7 +152,9 @@ void join_group(task_group_state& group) {
         group.failures_thrown = group.failures.size();
         throw_failure(group);
     }
-    if (cancellation_due(running))
+    if (is_cause_of_cancellation(group.scope))
+        end_cancellation(group.scope); // by task_group::cancel(): it ends where the group does
+    else if (cancellation_due(running))
         throw_cancelled(running, "task_group::join");
 }
 

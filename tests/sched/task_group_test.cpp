@@ -248,6 +248,63 @@ TEST_F(a_task_group, is_cancelled_as_a_whole_from_anywhere) {
     EXPECT_EQ(driver.elapsed(), 1s);
 }
 
+TEST_F(a_task_group, ends_its_own_cancellation_in_join) {
+    run_on(driver, [this] {
+        std::string log;
+        task_group group;
+        for (int round = 0; round < 2; ++round) { // it can be used again
+            for (int i = 1; i <= 3; ++i)
+                group.spawn([&, i] {
+                    sleep_and_tell(std::chrono::seconds{i}, log);
+                    group.cancel();
+                });
+            group.join();
+        }
+        EXPECT_EQ(log, "slept cancelled cancelled slept cancelled cancelled ");
+        EXPECT_EQ(driver.elapsed(), 2s);
+        this_fiber::sleep_for(1s); // and so can blocking calls
+        EXPECT_FALSE(this_fiber::cancel_requested());
+        group.cancel(); // by nobody else
+        group.join();
+    });
+}
+
+TEST_F(a_task_group, that_is_cancelled_and_joined_passes_on_what_comes_from_further_out) {
+    run_on(driver, [] {
+        bool went_on = false;
+        fiber<void> worker = spawn([&] {
+            task_group group;
+            group.spawn([&] { this_fiber::sleep_for(1h); });
+            this_fiber::yield();
+            group.cancel();
+            group.join();
+            went_on = true;
+        });
+        this_fiber::yield();
+        worker.cancel(); // in between
+        EXPECT_THROW(worker.join(), cancelled);
+        EXPECT_FALSE(went_on);
+        EXPECT_FALSE(coir::try_with_timeout(1s, [&] {
+            task_group group;
+            group.spawn([&] {
+                const coir::shield in_peace;
+                this_fiber::sleep_for(2s);
+                group.cancel();
+            });
+            group.join();
+            went_on = true;
+        }));
+        EXPECT_FALSE(went_on);
+        // A failure is one, whoever has cancelled.
+        task_group group;
+        group.spawn([&] {
+            group.cancel();
+            throw failure("failed");
+        });
+        EXPECT_THROW(group.join(), failure);
+    });
+}
+
 TEST_F(a_task_group, is_reached_by_cancellation_of_the_opener_and_of_scopes_around_it) {
     run_on(driver, [this] {
         std::string log;
