@@ -124,11 +124,27 @@ void report_if_swallowed(fiber_base& running, const char* what, const char* oper
            " (is there a catch (...) without throw?), and now calls " + operation);
 }
 
+// The same for who has been told by error codes only.
+void report_if_deaf(fiber_base& running) {
+    if (running.swallow_reported || std::uncaught_exceptions() != 0)
+        return;
+    running.swallow_reported = true;
+    report(describe(running) + " has been cancelled, which blocking calls have told it by error codes (operation_canceled), " +
+           "and goes on calling");
+}
+
 // A scope that was cancelled is so no more. What was thrown for it is not expected further out.
 void forget_thrown(fiber_base& fiber) noexcept {
-    if (!fiber.cancel_requested)
+    if (!fiber.cancel_requested) {
         fiber.cancel_thrown = false;
+        fiber.cancel_told = 0;
+    }
 }
+
+// So often a fiber may be told by an error code before it is said that it does not listen. After an exception that it has not
+// passed on, once: the first time it may be a call that goes on to throw. Else it may be putting things in order.
+constexpr int patience_after_throw = 1;
+constexpr int patience = 8;
 
 } // namespace
 
@@ -170,7 +186,7 @@ void throw_cancelled(fiber_base& running, const char* operation, std::size_t tra
     if (running.cancel_thrown)
         report_if_swallowed(running, failed ? "the failure of its task group" : "coir::cancelled", operation);
     running.cancel_thrown = true;
-    running.cancel_told = false;
+    running.cancel_told = 0;
     if (failed)
         throw_failure(*failed);
     if (transferred != 0)
@@ -178,14 +194,14 @@ void throw_cancelled(fiber_base& running, const char* operation, std::size_t tra
     throw_cancelled();
 }
 
-// The first time it may be a call that goes on to throw.
 void note_refusal(fiber_base& running) {
-    if (!running.cancel_thrown)
-        return;
-    if (running.cancel_told)
+    if (running.cancel_told < (running.cancel_thrown ? patience_after_throw : patience))
+        ++running.cancel_told;
+    else if (running.cancel_thrown)
         report_if_swallowed(running, find_failed_group(running) ? "the failure of its task group" : "coir::cancelled",
                             "what tells of it by an error code");
-    running.cancel_told = true;
+    else
+        report_if_deaf(running);
 }
 
 void enter_scope(scope_state& scope, deadline until) {

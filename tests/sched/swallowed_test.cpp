@@ -222,13 +222,41 @@ TEST(swallowed, and_then_told_by_error_codes_is_reported_as_well) {
     EXPECT_EQ(count(report, "\"swallower\" has not passed on coir::cancelled"), 1U) << report;
 }
 
-TEST(swallowed, is_not_who_is_told_by_error_codes_only) {
+TEST(swallowed, is_not_who_is_told_by_error_codes_and_puts_things_in_order) {
     EXPECT_EQ(report_of([] {
                   std::error_code error;
-                  for (int i = 0; i < 100; ++i)
+                  for (int i = 0; i < 8; ++i)
                       this_fiber::sleep_until(2h, error);
               }),
               "");
+}
+
+TEST(swallowed, is_who_is_told_by_error_codes_only_and_never_listens) {
+    const std::string report = report_of([] {
+        std::error_code error;
+        for (int i = 0; i < 100; ++i)
+            this_fiber::sleep_until(2h, error);
+    });
+    EXPECT_EQ(count(report, "\n"), 1U) << report;
+    EXPECT_EQ(count(report, "\"swallower\" has been cancelled, which blocking calls have told it by error codes"), 1U)
+        << report;
+}
+
+TEST(swallowed, is_not_who_is_told_by_error_codes_in_many_scopes) {
+    const auto end = in_child([] {
+        fake_driver driver;
+        run_on(driver, [] {
+            std::error_code error;
+            for (int i = 0; i < 100; ++i) {
+                const coir::cancel_scope scope{1s};
+                for (int call = 0; call < 3; ++call)
+                    this_fiber::sleep_for(1h, error);
+            }
+        });
+        return true;
+    });
+    EXPECT_TRUE(end.exited_well());
+    EXPECT_EQ(end.errors, "");
 }
 
 } // namespace
