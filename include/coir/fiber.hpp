@@ -75,7 +75,8 @@ public:
     }
 
     /// Cancels the fiber and waits for its end. May suspend; cannot be cancelled itself. If the fiber failed with an
-    /// exception that nobody has joined, a line on stderr says so.
+    /// exception that nobody has joined, a line on stderr says so. A fiber that destroys its own handle, as one that takes
+    /// itself out of a table of fibers, aborts the program: let it detach() itself first.
     ~fiber() {
         if (state_)
             detail::abandon_fiber(*state_);

@@ -7,6 +7,7 @@
 #include <coir/cancelled.hpp>
 #include <coir/fiber.hpp>
 
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -69,8 +70,12 @@ void detach_fiber(fiber_base& fiber) noexcept {
 }
 
 void abandon_fiber(fiber_base& fiber) noexcept {
-    (void)loop::current(); // in the child of a fork(): drops it first
+    const loop* here = loop::current_with_running_fiber(); // in the child of a fork(): drops it first
     if (!fiber.finished) {
+        if (here && &here->running() == &fiber) {
+            report(describe(fiber) + " destroys its own handle, which would wait for ever; detach() it first");
+            std::abort();
+        }
         if (fiber.owner->is_abandoned()) // with all its fibers: it is on no stack that will run again
             return;
         cancel_fiber(fiber);

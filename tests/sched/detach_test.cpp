@@ -18,10 +18,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <unwind.h>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -49,6 +52,45 @@ TEST_F(detach, lets_the_fiber_run_on) {
         this_fiber::sleep_for(2s);
     });
     EXPECT_EQ(steps, 2);
+}
+
+// A session that takes itself out of the table of sessions.
+TEST_F(detach, lets_a_fiber_part_with_its_own_handle) {
+    std::vector<std::unique_ptr<fiber<void>>> table;
+    bool went_on = false;
+    run_on(driver, [&] {
+        table.push_back(std::make_unique<fiber<void>>());
+        *table.back() = spawn([&] {
+            this_fiber::yield();
+            table.back()->detach();
+            table.clear();
+            this_fiber::sleep_for(1s);
+            went_on = true;
+        });
+        this_fiber::sleep_for(2s);
+    });
+    EXPECT_TRUE(went_on);
+}
+
+TEST(detaching, is_what_a_fiber_that_destroys_its_own_handle_has_forgotten) {
+    const std::function<void(fiber<void>&)> destructions[] = {
+        [](fiber<void>& mine) { const fiber<void> ends_here = std::move(mine); },
+        [](fiber<void>& mine) { mine = {}; },
+    };
+    for (const auto& destroy : destructions) {
+        const auto end = in_child([&] {
+            fake_driver driver;
+            run_on(driver, [&] {
+                fiber<void> mine;
+                mine = spawn({.name = "session"}, [&] { destroy(mine); });
+                this_fiber::sleep_for(1s);
+            });
+            return true;
+        });
+        EXPECT_TRUE(end.was_killed_by(SIGABRT)) << end.status;
+        EXPECT_TRUE(end.says("\"session\" destroys its own handle, which would wait for ever; detach() it first"))
+            << end.errors;
+    }
 }
 
 TEST_F(detach, discards_the_result) {
