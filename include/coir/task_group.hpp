@@ -35,7 +35,9 @@ namespace coir {
 ///
 /// Threads: belongs to the loop, and is a local variable of the fiber that opened it. Members may spawn further members.
 struct COIR_EXPORT task_group {
-    /// How many members may run at the same time: spawn() waits when there are so many.
+    /// How many members may run at the same time: spawn() waits when there are so many. A member that waits there keeps its
+    /// own place. So members that spawn into their own group better do so without this limit, and take a permit of a
+    /// counting_semaphore for what is to be limited.
     std::size_t max_concurrent = static_cast<std::size_t>(-1);
 
     /// Not for users.
@@ -46,7 +48,8 @@ struct COIR_EXPORT task_group {
     ~task_group() noexcept(false) { detail::close_group(state); }
 
     /// Starts a member that calls `function(arguments...)`, as coir::spawn() does. Waits while there are max_concurrent
-    /// others. Throws what spawn() throws, coir::cancelled, and the group's failure.
+    /// others. Throws what spawn() throws, coir::cancelled, and the group's failure; to the last of the members,
+    /// when all others wait for a place as well: std::system_error with std::errc::resource_deadlock_would_occur.
     template <class Function>
         requires(std::invocable<std::decay_t<Function>>)
     void spawn(Function&& function, spawn_site site = spawn_site::current()) {

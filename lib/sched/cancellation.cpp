@@ -129,7 +129,8 @@ void report_if_deaf(fiber_base& running) {
     if (running.swallow_reported || std::uncaught_exceptions() != 0)
         return;
     running.swallow_reported = true;
-    report(describe(running) + " has been cancelled, which blocking calls have told it by error codes (operation_canceled), " +
+    report(describe(running) +
+           " has been cancelled, which blocking calls have told it by error codes (operation_canceled), " +
            "and goes on calling");
 }
 
@@ -148,11 +149,11 @@ constexpr int patience = 8;
 
 } // namespace
 
-bool is_group_member(const fiber_base& fiber) noexcept {
+const scope_state* find_membership(const fiber_base& fiber) noexcept {
     const scope_state* scope = fiber.scope;
     while (scope && scope->fiber == &fiber)
         scope = scope->outer;
-    return scope != nullptr;
+    return scope;
 }
 
 void update_cancellation(fiber_base& fiber) noexcept {

@@ -26,8 +26,8 @@ void cancel(fiber_base& fiber) noexcept;
 /// Cancels the shields in which `fiber` is: what it waits for will never come.
 void cancel_shields(fiber_base& fiber) noexcept;
 
-/// Of a task group: so it is cancelled with the fiber that opened the group.
-[[nodiscard]] bool is_group_member(const fiber_base& fiber) noexcept;
+/// The scope of the task group whose member it is, with whose opener it is cancelled; or null.
+[[nodiscard]] const scope_state* find_membership(const fiber_base& fiber) noexcept;
 
 /// `fiber` has changed its place in the tree of scopes.
 void update_cancellation(fiber_base& fiber) noexcept;

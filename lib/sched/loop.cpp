@@ -234,7 +234,7 @@ void loop::cancel_all() noexcept {
     fibers_.for_each([this](fiber_base& fiber) {
         if (deadlocked_)
             cancel_shields(fiber);
-        if (deadlocked_ || !(fiber.is_helper || is_group_member(fiber)))
+        if (deadlocked_ || !(fiber.is_helper || find_membership(fiber)))
             cancel(fiber);
     });
 }

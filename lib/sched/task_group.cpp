@@ -1,6 +1,7 @@
 #include "sched/task_group.hpp"
 
 #include "base/diagnostic.hpp"
+#include "sched/cancellation.hpp"
 #include "sched/describe.hpp"
 #include "sched/fiber_storage.hpp"
 #include "sched/loop.hpp"
@@ -10,6 +11,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace coir::detail {
@@ -46,6 +48,39 @@ void make_room(task_group_state& group, std::size_t more) {
     const std::size_t most = group.failures.size() + more;
     if (group.failures.capacity() < most)
         group.failures.reserve(std::bit_ceil(most));
+}
+
+bool is_member(const fiber_base& fiber, const task_group_state& group) noexcept {
+    return find_membership(fiber) == &group.scope;
+}
+
+// All members are waiting for a place, which only a member that ends gives up. Those that have been woken meanwhile are not.
+bool all_wait_for_place(task_group_state& group) noexcept {
+    if (group.promised != 0 || group.members_waiting != group.running)
+        return false;
+    std::size_t waiting = 0;
+    group.waiting_for_place.for_each([&](const wait_record& record) {
+        if (record.reason.load(std::memory_order_relaxed) == wake_reason::none && is_member(*record.owner, group))
+            ++waiting;
+    });
+    return waiting + 1 == group.running; // and the calling one
+}
+
+wake_reason wait_for_place(task_group_state& group, const fiber_base& running) {
+    if (!is_member(running, group))
+        return wait_in(group.waiting_for_place, group);
+    struct counted {
+        explicit counted(std::size_t& number) noexcept : number_(++number) {}
+        ~counted() { --number_; }
+        std::size_t& number_;
+    };
+    const counted until_it_goes_on{group.members_waiting};
+    if (all_wait_for_place(group))
+        throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
+                                "coir: task_group::spawn by " + describe(running) + ": all places (" +
+                                    std::to_string(group.running) +
+                                    ") are taken by members that wait here for one more");
+    return wait_in(group.waiting_for_place, group);
 }
 
 // The member's failure, and if a task group inside the member has thrown it, those that this one carries along.
@@ -93,7 +128,7 @@ group_place::group_place(task_group_state& group, std::size_t most) : group_(gro
     give_places(group); // there may be more now
     if (group.waiting_for_place.empty() && group.running + group.promised < most)
         ++group.promised;
-    else if (wait_in(group.waiting_for_place, group) == wake_reason::cancelled)
+    else if (wait_for_place(group, running) == wake_reason::cancelled)
         throw_cancelled(running, "task_group::spawn");
 }
 

@@ -253,10 +253,12 @@ TEST_F(deadlock, with_oneself_is_an_error_at_once) {
     });
 }
 
-TEST_F(deadlock, in_a_task_group_whose_members_wait_for_its_places) {
+TEST_F(deadlock, of_task_groups_whose_members_wait_for_each_others_places) {
     const auto end = end_of([] {
-        coir::task_group group{.max_concurrent = 1};
-        group.spawn({.name = "member"}, [&] { group.spawn([] {}); });
+        coir::task_group one{.max_concurrent = 1};
+        coir::task_group other{.max_concurrent = 1};
+        one.spawn({.name = "member"}, [&] { other.spawn([] {}); });
+        other.spawn({.name = "member"}, [&] { one.spawn([] {}); });
     });
     EXPECT_TRUE(end.exited_well()) << end.errors;
     EXPECT_TRUE(end.says(std::string{"\"member"} + verdict + "waits for the task group")) << end.errors;

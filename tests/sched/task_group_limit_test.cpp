@@ -2,6 +2,7 @@
 
 #include "sched/fake_driver.hpp"
 
+#include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
 #include <coir/fiber.hpp>
 #include <coir/task_group.hpp>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace {
@@ -150,6 +152,74 @@ TEST_F(max_concurrent, waiting_for_a_place_ends_with_the_failure_of_the_group) {
         EXPECT_EQ(what, "failed");
         EXPECT_FALSE(spawned);
         EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+// Each member keeps its place while it waits for another.
+TEST_F(max_concurrent, members_that_all_wait_in_spawn_are_told_of_the_deadlock) {
+    run_on(driver, [this] {
+        for (const std::size_t most : {1U, 3U}) {
+            std::string what;
+            std::size_t spawning = 0;
+            try {
+                task_group group{.max_concurrent = most};
+                for (std::size_t i = 0; i < 2 * most; ++i) // the opener waits as well, for the first to end
+                    group.spawn([&] {
+                        this_fiber::yield();
+                        ++spawning;
+                        group.spawn(sleep_a_second);
+                    });
+            } catch (const std::system_error& error) {
+                EXPECT_EQ(error.code(), std::errc::resource_deadlock_would_occur);
+                what = error.what();
+            }
+            EXPECT_NE(what.find("task_group::spawn by fiber"), std::string::npos) << what;
+            EXPECT_NE(what.find("all places (" + std::to_string(most) + ")"), std::string::npos) << what;
+            EXPECT_EQ(spawning, most);
+            EXPECT_EQ(driver.elapsed(), 0s);
+        }
+    });
+}
+
+TEST_F(max_concurrent, members_may_wait_in_spawn_while_one_of_them_does_not) {
+    run_on(driver, [this] {
+        int ended = 0;
+        {
+            task_group group{.max_concurrent = 3};
+            group.spawn([&] {
+                sleep_a_second();
+                ++ended;
+            });
+            for (int i = 0; i < 2; ++i)
+                group.spawn([&] {
+                    group.spawn([&] { ++ended; });
+                    ++ended;
+                });
+        }
+        EXPECT_EQ(ended, 5);
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+// One that has been cancelled, but has not run since, is about to leave its place.
+TEST_F(max_concurrent, a_member_that_stops_waiting_in_spawn_is_no_deadlock) {
+    run_on(driver, [] {
+        bool spawned = false;
+        task_group group{.max_concurrent = 2};
+        coir::cancel_scope* impatient = nullptr;
+        group.spawn([&] {
+            coir::cancel_scope scope;
+            impatient = &scope;
+            scope.run([&] { group.spawn([] {}); });
+        });
+        group.spawn([&] {
+            while (!impatient)
+                this_fiber::yield();
+            impatient->cancel();
+            group.spawn([&] { spawned = true; });
+        });
+        group.join();
+        EXPECT_TRUE(spawned);
     });
 }
 

@@ -33,6 +33,7 @@ struct COIR_EXPORT task_group_state {
     std::size_t most = static_cast<std::size_t>(-1); ///< of both; as spawn() was told last
     intrusive_list<wait_record> waiting_for_end;     ///< until `running` is 0
     intrusive_list<wait_record> waiting_for_place;   ///< first come, first served
+    std::size_t members_waiting = 0;                 ///< of `members`, for a place
     std::vector<std::exception_ptr> failures;        ///< of members, in order
     std::size_t failures_thrown = 0;                 ///< of those: by join()
     bool failure_was_thrown = false;                 ///< the first, by join() or another blocking call
@@ -43,7 +44,7 @@ struct COIR_EXPORT task_group_state {
 class COIR_EXPORT group_place {
 public:
     /// Suspends while `most` members or more are running, or others wait for that. Throws cancelled, or the failure of
-    /// the group.
+    /// the group; std::errc::resource_deadlock_would_occur if all who could give up a place wait here.
     group_place(task_group_state& group, std::size_t most);
     ~group_place();
     group_place(const group_place&) = delete;
