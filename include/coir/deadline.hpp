@@ -47,7 +47,9 @@ constexpr std::int64_t saturated_difference(std::int64_t a, std::int64_t b) noex
 } // namespace detail
 
 /// A point of time after which a call gives up waiting. Absolute, on the steady clock, saturating: no duration is too
-/// long. Every call of the library that may suspend takes one as its last argument; without one it waits for ever.
+/// long. Calls that wait for the world (io, net) or for a value (join(), receive(), get()) take one as their last argument;
+/// without one they wait for ever. Where the standard has names for it, those: lock() has none, try_lock_until() has, and so on.
+/// What has none at all (a whole task_group, net::serve()) goes into with_timeout().
 ///
 /// A duration converts, counted from now. So the deadline of several calls is made once:
 ///

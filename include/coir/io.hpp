@@ -29,7 +29,8 @@ struct msghdr; // of <sys/socket.h>
 ///   a std::error_code returns that number. Nothing is lost without a word. A descriptor that is closed, negative, or
 ///   closed with io::close() while the call waits: std::errc::bad_file_descriptor. An epoll descriptor that the loop's
 ///   epoll cannot contain: std::errc::invalid_argument.
-/// - Several fibers may use one descriptor at once: readers are served first come, first served, likewise writers.
+/// - Several fibers may use one descriptor at once: readers are served first come, first served, likewise writers. That holds for
+///   each time a call has to wait: pieces of two write_all() at the same time may alternate. A coir::mutex keeps them apart.
 /// - Threads: a descriptor that is waited for belongs to the loop that waits. Only inside coir::run: elsewhere
 ///   std::logic_error, or std::errc::operation_not_permitted.
 /// - EINTR is handled. SIGPIPE is not raised for sockets; pipes raise it as always.

@@ -156,7 +156,7 @@ public:
     /// Waits for the end of the program. Later calls return the same. May suspend. What is in the pipes remains readable.
     ///
     /// Throws std::system_error with std::errc::timed_out when `until` passes first, and coir::cancelled: the program runs
-    /// on. std::errc::no_child_process: see above. Completion wins. std::logic_error outside coir::run.
+    /// on. std::errc::no_child_process: see above; invalid_argument: there is no program. Completion wins. std::logic_error outside coir::run.
     /// Beware of a program that fills a pipe which nobody reads: it does not end.
     exit_status wait(deadline until = {});
     /// On an error what is returned is neither exited() nor signalled().

@@ -63,8 +63,11 @@ COIR_EXPORT void run_loop(fiber_base& main, const loop_options& options);
 /// Throws std::logic_error inside another run() of the same thread, std::system_error when the loop cannot be made, or the
 /// timer of loop_options::stall_limit. When all fibers wait for each other, and for nothing that could come from outside (a
 /// descriptor, a deadline, another thread), each is named on stderr with what it waits for, all are cancelled, and
-/// std::system_error with std::errc::resource_deadlock_would_occur is thrown. Fibers that wait for each other's mutexes or ends
-/// while others run are named as well, after a second or so, and go on waiting; not in loops of more than 10,000 fibers.
+/// std::system_error with std::errc::resource_deadlock_would_occur is thrown. Once the process has had a second thread, each wait
+/// for what threads can share (mutexes, channels, events, …) is one that could be ended from outside: then only fibers that all
+/// wait for ends of fibers and for task groups are found so. Fibers that wait in a cycle for each other's mutexes or ends are
+/// named as well, while others run and whatever threads there are, after a second or so, and go on waiting; not in loops of more
+/// than 10,000 fibers.
 /// The thread must not end meanwhile: pthread_exit() in a fiber, and pthread_cancel() of the thread, name the fiber on stderr
 /// and abort, as all others would be lost. exit() may be called.
 ///

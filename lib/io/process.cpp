@@ -222,8 +222,10 @@ int process::native_handle() const noexcept {
 exit_status process::wait(deadline until) {
     detail::loop& here = detail::loop::of_running_fiber("io::process::wait");
     exit_status status;
-    const std::string name = child_ ? child_->name() : std::string{};
-    const int error = child_ ? child_->wait(here, status, until) : EINVAL;
+    if (!child_)
+        detail::raise(EINVAL, "io::process::wait: there is no program: it is empty, detached or moved from");
+    const std::string name = child_->name();
+    const int error = child_->wait(here, status, until);
     if (error == detail::was_cancelled)
         detail::throw_cancelled(here.running(), "io::process::wait");
     if (error != 0)

@@ -275,6 +275,21 @@ TEST_F(process_test, that_cannot_be_executed_is_an_error_that_names_it) {
     });
 }
 
+TEST_F(process_test, waiting_without_a_program_says_so) {
+    run([] {
+        process gone{{"true"}};
+        const process elsewhere{std::move(gone)};
+        try {
+            gone.wait(5s); // NOLINT(bugprone-use-after-move)
+            ADD_FAILURE();
+        } catch (const std::system_error& error) {
+            EXPECT_EQ(error.code(), std::errc::invalid_argument);
+            EXPECT_STREQ(error.what(), "io::process::wait: there is no program: it is empty, detached or moved from: "
+                                       "Invalid argument");
+        }
+    });
+}
+
 TEST_F(process_test, reports_through_an_error_code) {
     std::error_code error;
     {
