@@ -3,10 +3,13 @@
 #include <coir/deadline.hpp>
 #include <coir/io.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace coir::io {
 
@@ -71,6 +74,27 @@ public:
     std::size_t writev(std::span<const const_buffer> buffers, std::error_code& error,
                        deadline until = {}) const noexcept {
         return io::writev(number_, buffers, error, until);
+    }
+    /// The same for text; `how`: as above, with an error code or without, with a deadline or without.
+    template <class... How>
+    std::size_t read_some(std::span<char> text, How&&... how) const
+        noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return read_some(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t read_all(std::span<char> text, How&&... how) const
+        noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return read_all(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t write_some(std::string_view text, How&&... how) const
+        noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return write_some(std::as_bytes(std::span{text}), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t write_all(std::string_view text, How&&... how) const
+        noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
     }
     std::size_t pread_some(std::span<std::byte> buffer, std::uint64_t offset, deadline until = {}) const {
         return io::pread_some(number_, buffer, offset, until);

@@ -81,7 +81,8 @@ private:
     std::shared_ptr<detail::broadcast_core> core_;
 };
 
-/// What one subscriber has not received yet. Destroying it ends the subscription; nobody may be receiving from it then.
+/// What one subscriber has not received yet. Destroying it ends the subscription; nobody may be receiving from it then. One
+/// that has been moved from is none: receiving throws std::logic_error.
 template <class T> class broadcast<T>::subscription {
 public:
     subscription(subscription&& other) noexcept
@@ -105,18 +106,27 @@ public:
 
     /// As receive(), without a copy: all subscribers share the value. Null when the broadcast is closed and nothing is left.
     [[nodiscard]] std::shared_ptr<const T> receive_shared(deadline until = {}) {
+        detail::broadcast_subscriber& mine = subscriber();
         detail::broadcast_value value;
-        if (const std::errc error = core_->receive(*state_, value, until); error != std::errc{})
+        if (const std::errc error = core_->receive(mine, value, until); error != std::errc{})
             detail::throw_broadcast_error(error, "broadcast::receive");
         return std::static_pointer_cast<const T>(std::move(value));
     }
 
+    /// A copy of the next value, if it is there and nobody else is receiving from this subscription. Does not wait for
+    /// one: is_closed() tells whether more can come.
+    [[nodiscard]] std::optional<T> try_receive() {
+        detail::broadcast_subscriber& mine = subscriber();
+        const auto value = std::static_pointer_cast<const T>(core_->try_receive(mine));
+        return value ? std::optional<T>{*value} : std::nullopt;
+    }
+
     /// Values that wait to be received; a moment later it may be another number.
-    [[nodiscard]] std::size_t size() const noexcept { return core_->size_of(*state_); }
+    [[nodiscard]] std::size_t size() const noexcept { return state_ ? core_->size_of(*state_) : 0; }
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
     /// Values that it has lost, since it was too slow.
-    [[nodiscard]] std::uint64_t missed() const noexcept { return core_->missed_by(*state_); }
+    [[nodiscard]] std::uint64_t missed() const noexcept { return state_ ? core_->missed_by(*state_) : 0; }
 
     /// Receives, without copies: an input range that ends when the broadcast is closed and nothing is left.
     class iterator {
@@ -150,6 +160,12 @@ private:
     friend broadcast;
     subscription(std::shared_ptr<detail::broadcast_core> core, slow_subscriber rule)
         : core_(std::move(core)), state_(core_->subscribe(rule)) {}
+
+    [[nodiscard]] detail::broadcast_subscriber& subscriber() const {
+        if (!state_)
+            detail::throw_no_subscription();
+        return *state_;
+    }
 
     std::shared_ptr<detail::broadcast_core> core_;
     detail::broadcast_subscriber* state_;

@@ -4,8 +4,10 @@
 #include <coir/descriptor.hpp>
 #include <coir/io.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -56,6 +58,23 @@ public:
     std::size_t writev(std::span<const io::const_buffer> buffers, std::error_code& error,
                        deadline until = {}) noexcept {
         return socket_.writev(buffers, error, until);
+    }
+    /// The same for text; `how`: as above, with an error code or without, with a deadline or without.
+    template <class... How>
+    std::size_t read_some(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return read_some(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t read_all(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return read_all(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t write_some(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return write_some(std::as_bytes(std::span{text}), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t write_all(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
     }
 
     /// Gives the socket up without closing it, as a descriptor of this loop: for a stream over it, a C library, or, by its number,

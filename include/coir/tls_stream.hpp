@@ -10,6 +10,7 @@
 #include <coir/tls_session.hpp>
 #include <coir/unix_stream.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -112,6 +113,23 @@ public:
                       deadline until = {}) noexcept;
     std::size_t writev(std::span<const io::const_buffer> buffers, deadline until = {});
     std::size_t writev(std::span<const io::const_buffer> buffers, std::error_code& error, deadline until = {}) noexcept;
+    /// The same for text; `how`: as above, with an error code or without, with a deadline or without.
+    template <class... How>
+    std::size_t read_some(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return read_some(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t read_all(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return read_all(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t write_some(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return write_some(std::as_bytes(std::span{text}), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t write_all(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
+    }
 
     /// Says that this was all (close_notify) and ends the writing side: the peer reads end of file; reading goes on. May
     /// suspend. Later writes: std::errc::broken_pipe. Before the handshake it only ends the socket's writing side.

@@ -124,13 +124,25 @@ std::errc broadcast_core::receive(broadcast_subscriber& subscriber, broadcast_va
     std::unique_lock lock{mutex_};
     if (!subscriber.arrived.wait_until(lock, until, [&] { return subscriber.size > 0 || closed_; }))
         return std::errc::timed_out;
-    if (subscriber.size == 0)
-        return {};
+    if (subscriber.size > 0)
+        value = take_from(subscriber);
+    return {};
+}
+
+broadcast_value broadcast_core::try_receive(broadcast_subscriber& subscriber) {
+    if (!subscriber.receiving.try_lock()) // who receives at the moment gets what is there
+        return nullptr;
+    const std::lock_guard turn{subscriber.receiving, std::adopt_lock};
+    const peaceful_lock lock{mutex_};
+    return subscriber.size > 0 ? take_from(subscriber) : nullptr;
+}
+
+broadcast_value broadcast_core::take_from(broadcast_subscriber& subscriber) noexcept {
     const bool was_waited_for = subscriber.is_full() && subscriber.rule == slow_subscriber::is_waited_for;
-    value = subscriber.pop();
+    broadcast_value oldest = subscriber.pop();
     if (was_waited_for)
         has_room_again();
-    return {};
+    return oldest;
 }
 
 void broadcast_core::close() noexcept {
@@ -159,6 +171,10 @@ std::size_t broadcast_core::size_of(const broadcast_subscriber& subscriber) cons
 std::uint64_t broadcast_core::missed_by(const broadcast_subscriber& subscriber) const noexcept {
     const peaceful_lock lock{mutex_};
     return subscriber.missed;
+}
+
+void throw_no_subscription() {
+    throw std::logic_error("coir: this broadcast subscription has been moved from");
 }
 
 void throw_broadcast_error(std::errc error, const char* operation) {

@@ -37,6 +37,38 @@ TEST_F(borrowed, is_a_number) {
     });
 }
 
+// std::string and arrays of char are read into and written from without a cast.
+template <class Stream> void expect_text_through(Stream& out, Stream& in) {
+    std::error_code error;
+    EXPECT_EQ(out.write_all("abcdef"), 6U);
+    EXPECT_EQ(out.write_some(std::string{"gh"}, 5s), 2U);
+    EXPECT_EQ(out.write_all(std::string_view{"ij"}, error), 2U);
+    EXPECT_EQ(out.write_some("kl", error, 5s), 2U);
+    EXPECT_FALSE(error);
+    std::string six(6, ' ');
+    EXPECT_EQ(in.read_all(six), 6U);
+    std::array<char, 2> two{};
+    EXPECT_EQ(in.read_all(two, error, 5s), 2U);
+    char rest[8];
+    EXPECT_EQ(in.read_some(rest, 5s), 4U);
+    EXPECT_EQ(six + std::string(two.data(), 2) + std::string(rest, 4), "abcdefghijkl");
+    EXPECT_EQ(in.read_some(two, error, 1ms), 0U);
+    EXPECT_EQ(error, std::errc::timed_out);
+    static_assert(noexcept(in.read_some(two, error))&& noexcept(out.write_all(six, error, deadline{})));
+    static_assert(!noexcept(in.read_some(two)) && !noexcept(out.write_all(six, deadline{})));
+}
+
+TEST_F(borrowed, and_other_streams_carry_text) {
+    coir::run([] {
+        auto [near, far] = net::unix_stream::pair();
+        expect_text_through(near, far);
+        const ends pipe = make_pipe();
+        const borrowed_descriptor in{pipe.read.get()};
+        const borrowed_descriptor out{pipe.write.get()};
+        expect_text_through(out, in);
+    });
+}
+
 int status_of(pid_t child) {
     int status = 0;
     while (::waitpid(child, &status, 0) == -1 && errno == EINTR) {}

@@ -145,9 +145,9 @@ TEST_F(stuck, serve_reports_nobody_while_it_drains) {
         int reported = 0;
         auto server = spawn([&] {
             net::serve(listener, [](net::tcp_stream peer) { peer.write_all(more_than_fits()); },
-                       {.stop = &stop,
-                        .drain = 1ms,
-                        .on_error = [&](const std::exception_ptr&, std::string_view) { ++reported; }});
+                       {.stop = &stop, .drain = 1ms, .on_error = [&](const std::exception_ptr&, std::string_view) {
+                            ++reported;
+                        }});
         });
         const net::tcp_stream client{where, 5s};
         io::wait_readable(client.native_handle(), 5s);

@@ -48,6 +48,10 @@ TEST_F(tls, question_and_answer) {
         EXPECT_EQ(pair.client.read_all(std::span{buffer}.first(6), 5s), 6U);
         EXPECT_EQ(pair.client.read_some({}), 0U);
         EXPECT_EQ(pair.client.write_all({}), 0U);
+        EXPECT_EQ(pair.client.write_all("text", 20s), 4U);
+        std::string text(4, ' ');
+        EXPECT_EQ(pair.server.read_all(text, 20s), 4U);
+        EXPECT_EQ(text, "text");
         EXPECT_EQ(pair.server.server_name(), "localhost");
     });
 }

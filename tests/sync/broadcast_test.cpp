@@ -41,6 +41,53 @@ template <class Function> void expect_error(std::errc expected, Function functio
     }
 }
 
+TEST_F(broadcast, gives_what_is_there_without_waiting) {
+    run_on(driver, [this] {
+        coir::broadcast<int> numbers{2};
+        auto mine = numbers.subscribe();
+        EXPECT_EQ(mine.try_receive(), std::nullopt);
+        numbers.send(1);
+        numbers.send(2);
+        fiber<void> sender = spawn([&] { numbers.send(3); }); // waits for room
+        this_fiber::yield();
+        EXPECT_EQ(mine.try_receive(), 1);
+        sender.join();
+        numbers.close();
+        EXPECT_EQ(mine.try_receive(), 2);
+        EXPECT_EQ(mine.try_receive(), 3);
+        EXPECT_EQ(mine.try_receive(), std::nullopt);
+        EXPECT_EQ(driver.elapsed(), 0s);
+    });
+}
+
+TEST_F(broadcast, leaves_what_comes_to_who_waits_for_it) {
+    run_on(driver, [] {
+        coir::broadcast<int> numbers{2};
+        auto shared = numbers.subscribe();
+        fiber<std::optional<int>> waiting = spawn([&] { return shared.receive(); });
+        this_fiber::yield();
+        numbers.send(1);
+        EXPECT_EQ(shared.try_receive(), std::nullopt);
+        EXPECT_EQ(waiting.join(), 1);
+    });
+}
+
+TEST_F(broadcast, has_no_subscription_in_what_has_been_moved_from) {
+    run_on(driver, [] {
+        coir::broadcast<int> numbers{2};
+        auto first = numbers.subscribe();
+        auto second = std::move(first);
+        numbers.send(1);
+        EXPECT_THROW((void)first.receive(), std::logic_error); // NOLINT(bugprone-use-after-move)
+        EXPECT_THROW((void)first.receive_shared(), std::logic_error);
+        EXPECT_THROW((void)first.try_receive(), std::logic_error);
+        EXPECT_THROW((void)first.begin(), std::logic_error);
+        EXPECT_EQ(first.size(), 0u);
+        EXPECT_EQ(first.missed(), 0u);
+        EXPECT_EQ(second.receive(), 1);
+    });
+}
+
 TEST_F(broadcast, brings_every_value_to_every_subscriber_from_then_on) {
     run_on(driver, [] {
         coir::broadcast<std::string> news{4};

@@ -34,6 +34,8 @@ public:
     [[nodiscard]] std::errc send(const broadcast_value& value, deadline until);
     /// No error and no value: closed, and nothing is left.
     [[nodiscard]] std::errc receive(broadcast_subscriber& subscriber, broadcast_value& value, deadline until);
+    /// The oldest value that is there, or null.
+    [[nodiscard]] broadcast_value try_receive(broadcast_subscriber& subscriber);
 
     void close() noexcept;
     [[nodiscard]] bool is_closed() const noexcept;
@@ -43,6 +45,7 @@ public:
 
 private:
     void has_room_again() noexcept;
+    [[nodiscard]] broadcast_value take_from(broadcast_subscriber& subscriber) noexcept;
 
     const std::size_t capacity_; ///< of each subscriber
     mutex sending_;              ///< held by who sends, or waits until all have room
@@ -57,5 +60,6 @@ private:
 };
 
 [[noreturn]] COIR_EXPORT void throw_broadcast_error(std::errc error, const char* operation);
+[[noreturn]] COIR_EXPORT void throw_no_subscription();
 
 } // namespace coir::detail
