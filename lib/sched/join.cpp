@@ -87,9 +87,9 @@ void loop::wake_joiners(fiber_base& ended) noexcept {
     records_ahead ahead{fibers_};
     while (!ended.joiners.empty()) {
         wait_record& joiner = ended.joiners.pop_front();
+        // Whom it has woken has parked here: in the child of a fork() the other records have been claimed.
         if (wake(joiner, wake_reason::notified) && joiner.scope == wait_scope::local && !ended.joiners.empty())
-            ahead.after(
-                *joiner.owner); // which parked here: in the child of a fork() the other records have been claimed
+            ahead.after(*joiner.owner);
         // Completion wins, until the joiner has run: who finds that it has ended need not look at the fiber, which another
         // may have joined and freed by then.
         joiner.reason.store(wake_reason::notified, std::memory_order_relaxed);

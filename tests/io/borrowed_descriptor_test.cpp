@@ -41,7 +41,8 @@ TEST_F(borrowed, is_a_number) {
 template <class Stream> void expect_text_through(Stream& out, Stream& in) {
     std::error_code error;
     EXPECT_EQ(out.write_all("abcdef"), 6U);
-    EXPECT_EQ(out.write_some(std::string{"g"}, 5s), 1U); // one byte: no transfer is shorter, also where faults are injected
+    EXPECT_EQ(out.write_some(std::string{"g"}, 5s),
+              1U); // one byte: no transfer is shorter, also where faults are injected
     EXPECT_EQ(out.write_all(std::string_view{"hij"}, error), 3U);
     EXPECT_EQ(out.write_some("k", error, 5s), 1U);
     EXPECT_FALSE(error);
