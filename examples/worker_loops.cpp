@@ -20,10 +20,12 @@ using coir::net::tcp_stream;
 
 namespace {
 
-void echo(tcp_stream peer) {
+void echo(tcp_stream peer) try {
     std::array<std::byte, 100> buffer;
     while (const std::size_t size = peer.read_some(buffer, 5s))
         peer.write_all(std::span{buffer}.first(size), 5s);
+} catch (const std::system_error& error) { // of this connection only: a member that fails ends the group
+    std::cerr << error.what() << '\n';
 }
 
 void accept_all(coir::net::tcp_listener& listener, coir::channel<int>& connections) {

@@ -96,6 +96,9 @@ public:
         noexcept((std::same_as<How, std::error_code&> || ...)) {
         return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
     }
+    /// What is in an array that is no literal may have no end that a string_view finds: say how long it is.
+    template <std::size_t size, class... How> std::size_t write_some(char (&)[size], How&&...) const = delete;
+    template <std::size_t size, class... How> std::size_t write_all(char (&)[size], How&&...) const = delete;
     std::size_t pread_some(std::span<std::byte> buffer, std::uint64_t offset, deadline until = {}) const {
         return io::pread_some(number_, buffer, offset, until);
     }

@@ -24,7 +24,8 @@ struct msghdr; // of <sys/socket.h>
 /// - Suspension: when the call would block; also, now and then, to let others run when it never does.
 /// - Deadline: std::errc::timed_out. What arrived before is delivered even if the deadline has passed as well.
 /// - Cancellation: throws coir::cancelled; after something has been transferred io::transfer_cancelled, which is one and
-///   says how many bytes. With a std::error_code argument reports std::errc::operation_canceled.
+///   says how many bytes (who opened a task group that has failed gets that failure instead). With a std::error_code argument
+///   reports std::errc::operation_canceled.
 /// - Errors: the throwing form throws io::transfer_error, which also says how many bytes had been moved; the form with
 ///   a std::error_code returns that number. Nothing is lost without a word. A descriptor that is closed, negative, or
 ///   closed with io::close() while the call waits: std::errc::bad_file_descriptor. An epoll descriptor that the loop's

@@ -56,7 +56,7 @@ private:
 /// A descriptor that a program gets beside the three standard streams.
 struct passed_descriptor {
     int ours = -1;   ///< of this process, as of redirect::to()
-    int theirs = -1; ///< its number in the program: 3 or more
+    int theirs = -1; ///< its number in the program: 3 or more, and below RLIMIT_NOFILE by as many as are passed
 };
 
 /// How a program is started.

@@ -76,6 +76,9 @@ public:
     std::size_t write_all(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
         return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
     }
+    /// What is in an array that is no literal may have no end that a string_view finds: say how long it is.
+    template <std::size_t size, class... How> std::size_t write_some(char (&)[size], How&&...) = delete;
+    template <std::size_t size, class... How> std::size_t write_all(char (&)[size], How&&...) = delete;
 
     /// Gives the socket up without closing it, as a descriptor of this loop: for a stream over it, a C library, or, by its number,
     /// another loop (docs/io.md, "Passing a connection to another loop"). Fibers that wait here go on waiting until the descriptor is closed

@@ -49,7 +49,8 @@ struct COIR_EXPORT task_group {
 
     /// Starts a member that calls `function(arguments...)`, as coir::spawn() does. Waits while there are max_concurrent
     /// others. Throws what spawn() throws, coir::cancelled, and the group's failure; to the last of the members,
-    /// when all others wait for a place as well: std::system_error with std::errc::resource_deadlock_would_occur.
+    /// when all others and the opener wait for the group as well, without any deadline: std::system_error with
+    /// std::errc::resource_deadlock_would_occur.
     template <class Function>
         requires(std::invocable<std::decay_t<Function>>)
     void spawn(Function&& function, spawn_site site = spawn_site::current()) {
@@ -77,7 +78,9 @@ struct COIR_EXPORT task_group {
     void join() { detail::join_group(state); }
 
     /// Cancels all members, and blocking calls of the fiber that opened the group: until join() has returned, or the scope is
-    /// left. Returns at once. So the first answer wins:
+    /// left. Returns at once. join() alone takes that for an orderly end: another blocking call of the opener, also a spawn() that
+    /// has to wait, throws coir::cancelled out of the group (with members that cancel it, spawn them all without a limit before
+    /// join(), or stand in a cancel_scope::run()). So the first answer wins:
     ///
     ///     std::optional<page> first;
     ///     coir::task_group group;

@@ -130,6 +130,9 @@ public:
     std::size_t write_all(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
         return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
     }
+    /// What is in an array that is no literal may have no end that a string_view finds: say how long it is.
+    template <std::size_t size, class... How> std::size_t write_some(char (&)[size], How&&...) = delete;
+    template <std::size_t size, class... How> std::size_t write_all(char (&)[size], How&&...) = delete;
 
     /// Says that this was all (close_notify) and ends the writing side: the peer reads end of file; reading goes on. May
     /// suspend. Later writes: std::errc::broken_pipe. Before the handshake it only ends the socket's writing side.

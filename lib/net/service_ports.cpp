@@ -2,7 +2,6 @@
 
 #include <array>
 #include <chrono>
-#include <cstddef>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <utility>
@@ -11,8 +10,6 @@ namespace coir::detail {
 namespace {
 
 constexpr loop_time between_looks = std::chrono::nanoseconds{std::chrono::seconds{1}}.count();
-// Names may come from outside; those that are in use are read again.
-constexpr std::size_t most_names = 1000;
 
 } // namespace
 
@@ -24,11 +21,10 @@ std::uint16_t service_ports::find(std::string_view name, loop_time now) {
     }
     if (const auto known = known_.find(name); known != known_.end())
         return known->second;
-    if (known_.size() >= most_names)
-        known_.clear();
     std::string text{name};
     const std::uint16_t port = read_(text.c_str());
-    known_.emplace(std::move(text), port);
+    if (port != 0) // else there is no such name, or it could not be looked for just now
+        known_.emplace(std::move(text), port);
     return port;
 }
 

@@ -12,7 +12,8 @@
 namespace coir::detail {
 
 /// The ports that names stand for, of TCP, or else of UDP. Reads /etc/services when a name is asked for the first time after a change
-/// of that file, which is noticed within a second; so the thread does not read a file for each connection.
+/// of that file, which is noticed within a second; so the thread does not read a file for each connection. Names that are not found
+/// are looked for again: perhaps the file could not be read.
 class service_ports {
 public:
     using reader = std::uint16_t(const char* name) noexcept;
@@ -29,7 +30,7 @@ private:
 
     const char* file_;
     reader* read_;
-    std::map<std::string, std::uint16_t, std::less<>> known_; // also that there is none
+    std::map<std::string, std::uint16_t, std::less<>> known_;
     file_stamp stamp_;
     loop_time next_look_ = without_waiting;
 };

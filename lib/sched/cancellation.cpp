@@ -145,7 +145,7 @@ void forget_thrown(fiber_base& fiber) noexcept {
 // So often a fiber may be told by an error code before it is said that it does not listen. After an exception that it has not
 // passed on, once: the first time it may be a call that goes on to throw. Else it may be putting things in order.
 constexpr int patience_after_throw = 1;
-constexpr int patience = 8;
+constexpr int patience = 100;
 
 } // namespace
 

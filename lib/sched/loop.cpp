@@ -33,9 +33,9 @@ namespace {
 //
 // Where fibers compute for long between their switches, so many would take too long: a slice that has taken more than
 // longest_slice makes the next one shorter, down to one switch, and one that has taken less than half of it makes it longer again.
-// The first slice of all, and the first one after a sleep (nobody has looked at the clock when it began), are short ones.
+// What those will do who have just been woken nobody knows: so the first slice of all, and the first one after a sleep, are short ones.
 constexpr int switches_per_slice = 256;
-constexpr int switches_per_first_slice = 64;
+constexpr int switches_per_first_slice = 16;
 constexpr loop_time poll_interval = 50'000;
 constexpr loop_time longest_slice = 200'000;
 
@@ -192,7 +192,9 @@ void loop::park_shared_or_end(shared_wait& record, deadline until) noexcept {
 }
 
 void loop::refuse() noexcept {
-    note_refusal(*running_);
+    try {
+        note_refusal(*running_);
+    } catch (const std::bad_alloc&) {} // then it is not said
     spend(switches_per_refusal);
 }
 
@@ -326,7 +328,7 @@ void loop::drive() {
             current_ = nullptr;
             return;
         }
-        begin_slice();
+        slice_ = slice_length_;
         if (execution& to = next(); &to != &driving_) {
             if (stalls_) [[unlikely]]
                 stalls_->resume();
@@ -337,18 +339,11 @@ void loop::drive() {
     }
 }
 
-void loop::begin_slice() noexcept {
-    slice_ = slice_length_;
-    if (slice_began_ == for_ever)
-        slice_ = std::min(slice_, switches_per_first_slice);
-    slice_begun_with_ = slice_;
-}
-
 // The slice that ends `now`, and during which the loop has not slept, tells how long the next one may be.
 void loop::measure_slice(loop_time now) noexcept {
     const loop_time taken = slice_began_ == for_ever ? longest_slice : now - slice_began_;
     if (taken > longest_slice)
-        slice_length_ = static_cast<int>(std::max<loop_time>((slice_begun_with_ - slice_) * longest_slice / taken, 1));
+        slice_length_ = static_cast<int>(std::max<loop_time>((slice_length_ - slice_) * longest_slice / taken, 1));
     else if (taken < longest_slice / 2)
         slice_length_ = std::min(2 * slice_length_, switches_per_slice);
     slice_began_ = now;
@@ -371,6 +366,7 @@ void loop::poll() {
         if (has_memory_to_spare())
             until = std::min(until, give_memory_back(driver_.now(), stacks_at_once_idle));
         sleep_until(until);
+        slice_length_ = std::min(slice_length_, switches_per_first_slice);
         slice_began_ = for_ever;
         if (!timers_.empty() || shutdown_end_ != for_ever) {
             slice_began_ = driver_.now();
@@ -383,7 +379,8 @@ void loop::poll() {
         if (!is_time_to_look(now))
             return;
         if (ready_.popped() >= round_end_) {
-            driver_.run_once(without_waiting);
+            if (!driver_.wake_more())
+                driver_.run_once(without_waiting);
             round_end_ = ready_.pushed();
         }
         fire_timers(now);

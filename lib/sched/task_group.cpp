@@ -54,16 +54,28 @@ bool is_member(const fiber_base& fiber, const task_group_state& group) noexcept 
     return find_membership(fiber) == &group.scope;
 }
 
-// All members are waiting for a place, which only a member that ends gives up. Those that have been woken meanwhile are not.
-bool all_wait_for_place(task_group_state& group) noexcept {
-    if (group.promised != 0 || group.members_waiting != group.running)
+// A deadline will end what it waits for.
+bool has_deadline(const fiber_base& fiber) noexcept {
+    for (const scope_state* scope = fiber.scope; scope; scope = scope->outer)
+        if (scope->timer_index != timer::no_timer)
+            return true;
+    return false;
+}
+
+// All members, `running` being the last, wait for a place, and for ever: only a member that ends gives one up. Those that have been
+// woken meanwhile do not; and the opener allows no more of them, since it waits here, too.
+bool all_wait_for_place(task_group_state& group, const fiber_base& running) noexcept {
+    const wait_record* const opener = group.scope.fiber->waiting;
+    if (group.promised != 0 || group.members_waiting != group.running || !opener || opener->object != &group ||
+        has_deadline(running))
         return false;
     std::size_t waiting = 0;
     group.waiting_for_place.for_each([&](const wait_record& record) {
-        if (record.reason.load(std::memory_order_relaxed) == wake_reason::none && is_member(*record.owner, group))
+        if (record.reason.load(std::memory_order_relaxed) == wake_reason::none && is_member(*record.owner, group) &&
+            !has_deadline(*record.owner))
             ++waiting;
     });
-    return waiting + 1 == group.running; // and the calling one
+    return waiting + 1 == group.running;
 }
 
 wake_reason wait_for_place(task_group_state& group, const fiber_base& running) {
@@ -75,7 +87,7 @@ wake_reason wait_for_place(task_group_state& group, const fiber_base& running) {
         std::size_t& number_;
     };
     const counted until_it_goes_on{group.members_waiting};
-    if (all_wait_for_place(group))
+    if (all_wait_for_place(group, running))
         throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
                                 "coir: task_group::spawn by " + describe(running) + ": all places (" +
                                     std::to_string(group.running) +

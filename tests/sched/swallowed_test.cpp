@@ -225,7 +225,7 @@ TEST(swallowed, and_then_told_by_error_codes_is_reported_as_well) {
 TEST(swallowed, is_not_who_is_told_by_error_codes_and_puts_things_in_order) {
     EXPECT_EQ(report_of([] {
                   std::error_code error;
-                  for (int i = 0; i < 8; ++i)
+                  for (int i = 0; i < 100; ++i)
                       this_fiber::sleep_until(2h, error);
               }),
               "");
@@ -234,7 +234,7 @@ TEST(swallowed, is_not_who_is_told_by_error_codes_and_puts_things_in_order) {
 TEST(swallowed, is_who_is_told_by_error_codes_only_and_never_listens) {
     const std::string report = report_of([] {
         std::error_code error;
-        for (int i = 0; i < 100; ++i)
+        for (int i = 0; i < 1000; ++i)
             this_fiber::sleep_until(2h, error);
     });
     EXPECT_EQ(count(report, "\n"), 1U) << report;

@@ -7,6 +7,7 @@
 #include <coir/fiber.hpp>
 #include <coir/task_group.hpp>
 #include <coir/this_fiber.hpp>
+#include <coir/with_timeout.hpp>
 
 #include <gtest/gtest.h>
 
@@ -198,6 +199,30 @@ TEST_F(max_concurrent, members_may_wait_in_spawn_while_one_of_them_does_not) {
         }
         EXPECT_EQ(ended, 5);
         EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+TEST_F(max_concurrent, members_that_wait_in_spawn_with_a_deadline_are_no_deadlock) {
+    run_on(driver, [this] {
+        bool spawned = true;
+        task_group group{.max_concurrent = 1};
+        group.spawn([&] { spawned = coir::try_with_timeout(1s, [&] { group.spawn([] {}); }); });
+        group.join();
+        EXPECT_FALSE(spawned);
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+TEST_F(max_concurrent, members_that_wait_in_spawn_while_the_opener_may_allow_more_are_no_deadlock) {
+    run_on(driver, [this] {
+        bool spawned = false;
+        task_group group{.max_concurrent = 1};
+        group.spawn([&] { group.spawn([&] { spawned = true; }); });
+        sleep_a_second();
+        group.max_concurrent = 3;
+        group.spawn([] {});
+        group.join();
+        EXPECT_TRUE(spawned);
     });
 }
 

@@ -63,7 +63,7 @@ struct COIR_EXPORT fiber_base : waiter, execution, list_node {
     bool is_helper : 1 = false;             ///< cancelled by the one it works for only: see spawn_helper()
     bool cancel_called : 1 = false;         ///< as a whole, for good; `cancel_requested` is what comes of all scopes
     bool cancel_thrown : 1 = false;         ///< by a blocking call, for a cancellation that still holds
-    std::uint8_t cancel_told : 4 = 0;       ///< how often by error codes since, in succession
+    std::uint8_t cancel_told : 7 = 0;       ///< how often by error codes since, in succession
     bool swallow_reported : 1 = false;      ///< that it does not pass coir::cancelled on
     bool cycle_reported : 1 = false;        ///< that it is one of several that wait for each other
 };
