@@ -32,7 +32,7 @@ namespace {
 // each time, until its fiber has had its turn.
 //
 // Where fibers compute for long between their switches, so many would take too long: a slice that has taken more than
-// longest_slice makes the next one shorter, down to one switch, and one that has taken less than half of it makes it longer again.
+// longest_slice makes the next one shorter, down to one switch, and one that has taken less than a quarter of it makes it longer again.
 // What those will do who have just been woken nobody knows: so the first slice of all, and the first one after a sleep, are short ones.
 constexpr int switches_per_slice = 256;
 constexpr int switches_per_first_slice = 16;
@@ -344,8 +344,8 @@ void loop::measure_slice(loop_time now) noexcept {
     const loop_time taken = slice_began_ == for_ever ? longest_slice : now - slice_began_;
     if (taken > longest_slice)
         slice_length_ = static_cast<int>(std::max<loop_time>((slice_length_ - slice_) * longest_slice / taken, 1));
-    else if (taken < longest_slice / 2)
-        slice_length_ = std::min(2 * slice_length_, switches_per_slice);
+    else if (taken < longest_slice / 4)
+        slice_length_ = std::min(4 * slice_length_, switches_per_slice);
     slice_began_ = now;
 }
 
