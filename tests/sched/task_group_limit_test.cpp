@@ -214,7 +214,7 @@ TEST_F(max_concurrent, members_that_wait_in_spawn_with_a_deadline_are_no_deadloc
 }
 
 TEST_F(max_concurrent, members_that_wait_in_spawn_while_the_opener_may_allow_more_are_no_deadlock) {
-    run_on(driver, [this] {
+    run_on(driver, [] {
         bool spawned = false;
         task_group group{.max_concurrent = 1};
         group.spawn([&] { group.spawn([&] { spawned = true; }); });
