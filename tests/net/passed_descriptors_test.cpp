@@ -159,8 +159,10 @@ template <class Transfer> void expect_others_go_on(bool is_full, Transfer transf
     bool has_ended = false;
     int turns = 0;
     auto ticker = spawn([&] {
-        for (; !has_ended; ++turns)
+        while (!has_ended) {
             this_fiber::sleep_for(1ms);
+            ++turns;
+        }
     });
     std::error_code error;
     EXPECT_EQ(transfer(socket.get(), error, 20ms), 0U);
