@@ -2,12 +2,11 @@
 
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
+#include <coir/detail/text_transfers.hpp>
 #include <coir/io.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <span>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -15,7 +14,7 @@ namespace coir::net {
 
 /// What a tcp_stream and a unix_stream have in common: the socket, and the bytes that go through it. For suspension, deadlines,
 /// cancellation and errors see io.hpp.
-class stream_socket {
+class stream_socket : public detail::text_transfers<stream_socket> {
 public:
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
     [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
@@ -59,26 +58,11 @@ public:
                        deadline until = {}) noexcept {
         return socket_.writev(buffers, error, until);
     }
-    /// The same for text; `how`: as above, with an error code or without, with a deadline or without.
-    template <class... How>
-    std::size_t read_some(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
-        return read_some(std::as_writable_bytes(text), std::forward<How>(how)...);
-    }
-    template <class... How>
-    std::size_t read_all(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
-        return read_all(std::as_writable_bytes(text), std::forward<How>(how)...);
-    }
-    template <class... How>
-    std::size_t write_some(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
-        return write_some(std::as_bytes(std::span{text}), std::forward<How>(how)...);
-    }
-    template <class... How>
-    std::size_t write_all(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
-        return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
-    }
-    /// What is in an array that is no literal may have no end that a string_view finds: say how long it is.
-    template <std::size_t size, class... How> std::size_t write_some(char (&)[size], How&&...) = delete;
-    template <std::size_t size, class... How> std::size_t write_all(char (&)[size], How&&...) = delete;
+    /// The same for text: reading into a std::span<char>, writing a std::string_view.
+    using text_transfers::read_all;
+    using text_transfers::read_some;
+    using text_transfers::write_all;
+    using text_transfers::write_some;
 
     /// Gives the socket up without closing it, as a descriptor of this loop: for a stream over it, a C library, or, by its number,
     /// another loop (docs/io.md, "Passing a connection to another loop"). Fibers that wait here go on waiting until the descriptor is closed

@@ -2,6 +2,7 @@
 
 #include <coir/deadline.hpp>
 #include <coir/descriptor.hpp>
+#include <coir/detail/text_transfers.hpp>
 #include <coir/export.hpp>
 #include <coir/io.hpp>
 #include <coir/tcp_stream.hpp>
@@ -10,7 +11,6 @@
 #include <coir/tls_session.hpp>
 #include <coir/unix_stream.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -48,7 +48,7 @@ namespace coir::net {
 /// - Threads: as tcp_stream. OpenSSL's error queue of the thread is empty before and after each call; nothing in it is seen by
 ///   another fiber.
 /// - A handshake computes for about a millisecond, and needs up to 20 KiB of stack.
-class COIR_EXPORT tls_stream {
+class COIR_EXPORT tls_stream : public detail::text_transfers<tls_stream> {
 public:
     /// Not connected.
     tls_stream() noexcept = default;
@@ -113,26 +113,11 @@ public:
                       deadline until = {}) noexcept;
     std::size_t writev(std::span<const io::const_buffer> buffers, deadline until = {});
     std::size_t writev(std::span<const io::const_buffer> buffers, std::error_code& error, deadline until = {}) noexcept;
-    /// The same for text; `how`: as above, with an error code or without, with a deadline or without.
-    template <class... How>
-    std::size_t read_some(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
-        return read_some(std::as_writable_bytes(text), std::forward<How>(how)...);
-    }
-    template <class... How>
-    std::size_t read_all(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
-        return read_all(std::as_writable_bytes(text), std::forward<How>(how)...);
-    }
-    template <class... How>
-    std::size_t write_some(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
-        return write_some(std::as_bytes(std::span{text}), std::forward<How>(how)...);
-    }
-    template <class... How>
-    std::size_t write_all(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
-        return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
-    }
-    /// What is in an array that is no literal may have no end that a string_view finds: say how long it is.
-    template <std::size_t size, class... How> std::size_t write_some(char (&)[size], How&&...) = delete;
-    template <std::size_t size, class... How> std::size_t write_all(char (&)[size], How&&...) = delete;
+    /// The same for text: reading into a std::span<char>, writing a std::string_view.
+    using text_transfers::read_all;
+    using text_transfers::read_some;
+    using text_transfers::write_all;
+    using text_transfers::write_some;
 
     /// Says that this was all (close_notify) and ends the writing side: the peer reads end of file; reading goes on. May
     /// suspend. Later writes: std::errc::broken_pipe. Before the handshake it only ends the socket's writing side.

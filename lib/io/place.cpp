@@ -1,13 +1,12 @@
 #include "io/place.hpp"
 
 #include "base/printable.hpp"
-#include "io/peer_name.hpp"
+#include "io/socket_name.hpp"
 
 #include <coir/detail/stream_reference.hpp>
 
 #include <array>
 #include <cstddef>
-#include <cstring>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string_view>
@@ -16,20 +15,6 @@
 
 namespace coir::detail {
 namespace {
-
-// What an IPv6 socket sees of an IPv4 peer, ::ffff:192.0.2.1, is 192.0.2.1 to people.
-socket_name unmapped(const socket_name& name) noexcept {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(name.address);
-    if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-        return name;
-    socket_name made;
-    auto& v4 = reinterpret_cast<sockaddr_in&>(made.address);
-    v4.sin_family = AF_INET;
-    v4.sin_port = v6.sin6_port;
-    std::memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
-    made.size = sizeof v4;
-    return made;
-}
 
 // Nothing if there is no address to speak of.
 std::string text_of(const socket_name& name) {
@@ -50,17 +35,25 @@ std::string text_of(const socket_name& name) {
     return (is_v6 ? '[' + std::string{host.data()} + ']' : std::string{host.data()}) + ':' + port.data();
 }
 
+// For people: what is an IPv4 address is written as one.
+std::string unmapped_text_of(const socket_name& name) {
+    socket_name v4;
+    const std::optional<sockaddr_in> unmapped = v4_of(reinterpret_cast<const sockaddr_in6&>(name.address));
+    if (!unmapped)
+        return text_of(name);
+    reinterpret_cast<sockaddr_in&>(v4.address) = *unmapped;
+    v4.size = sizeof *unmapped;
+    return text_of(v4);
+}
+
 std::string peer_of(int descriptor) {
     socket_name peer;
-    return find_peer_name(descriptor, peer) == 0 ? text_of(unmapped(peer)) : std::string{};
+    return find_peer_name(descriptor, peer) == 0 ? unmapped_text_of(peer) : std::string{};
 }
 
 std::string own_name_of(int descriptor) {
     socket_name own;
-    own.size = sizeof own.address;
-    std::string text;
-    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own.address), &own.size) == 0)
-        text = text_of(unmapped(own));
+    const std::string text = find_own_name(descriptor, own) == 0 ? unmapped_text_of(own) : std::string{};
     return text.empty() ? number_of(descriptor) : text;
 }
 

@@ -1,5 +1,7 @@
 #include <coir/endpoint.hpp>
 
+#include "io/socket_name.hpp"
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
@@ -163,16 +165,11 @@ std::uint16_t endpoint::port() const noexcept {
 }
 
 endpoint endpoint::unmapped() const noexcept {
-    if (!is_v6())
+    const auto v4 = is_v6() ? detail::v4_of(as<sockaddr_in6>(*this)) : std::nullopt;
+    if (!v4)
         return *this;
-    const auto v6 = as<sockaddr_in6>(*this);
-    if (!IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-        return *this;
-    endpoint made;
-    auto v4 = as<sockaddr_in>(made);
-    v4.sin_port = v6.sin6_port;
-    std::memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
-    std::memcpy(made.storage_.data(), &v4, sizeof v4);
+    endpoint made; // as large as an IPv4 one
+    std::memcpy(made.storage_.data(), &*v4, sizeof *v4);
     return made;
 }
 

@@ -10,19 +10,6 @@
 #include <sys/socket.h>
 
 namespace coir::detail {
-namespace {
-
-// The kernel would take the beginning of a name that is too long.
-int bind_to_interface(int socket, const std::string& name) noexcept {
-    if (name.size() >= IF_NAMESIZE)
-        return ENODEV;
-    return ::setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, name.data(), static_cast<socklen_t>(name.size())) == 0
-               ? 0
-               : errno;
-}
-
-} // namespace
-
 constinit const option_pair traffic_class_option{IP_TOS, IPV6_TCLASS};
 
 int set_ip_options(int socket, const net::ip_options& options) noexcept {
@@ -34,7 +21,7 @@ int set_ip_options(int socket, const net::ip_options& options) noexcept {
     if (error == 0 && options.mark != 0)
         error = set_option(socket, SOL_SOCKET, SO_MARK, options.mark);
     if (error == 0 && !options.interface.empty())
-        error = bind_to_interface(socket, options.interface);
+        error = set_text_option(socket, SOL_SOCKET, SO_BINDTODEVICE, options.interface, IF_NAMESIZE - 1, ENODEV);
     if (error == 0 && options.free_bind)
         error = set_option(socket, IPPROTO_IP, IP_FREEBIND, 1); // of IPv6 as well
     return error;

@@ -2,7 +2,7 @@
 
 #include "io/errors.hpp"
 #include "io/ownership.hpp"
-#include "io/peer_name.hpp"
+#include "io/socket_name.hpp"
 #include "net/socket_option.hpp"
 #include "net/tcp_options.hpp"
 
@@ -14,11 +14,6 @@
 
 namespace coir::detail {
 namespace {
-
-int find_own_name(int socket, socket_name& own) noexcept {
-    own.size = sizeof own.address;
-    return ::getsockname(socket, reinterpret_cast<sockaddr*>(&own.address), &own.size) == 0 ? 0 : errno;
-}
 
 using find_name = int(int, socket_name&) noexcept;
 

@@ -4,6 +4,8 @@
 #include "io/place.hpp"
 
 #include <cerrno>
+#include <cstddef>
+#include <string>
 #include <sys/socket.h>
 #include <system_error>
 
@@ -12,6 +14,14 @@ namespace coir::detail {
 /// setsockopt(). Returns 0 or an errno.
 template <class Value> int set_option(int socket, int level, int name, const Value& value) noexcept {
     return ::setsockopt(socket, level, name, &value, sizeof value) == 0 ? 0 : errno;
+}
+
+/// The same for a text. The kernel would take the beginning of one that is longer than `longest`: that is `unknown` instead.
+inline int set_text_option(int socket, int level, int name, const std::string& text, std::size_t longest,
+                           int unknown) noexcept {
+    if (text.size() > longest)
+        return unknown;
+    return ::setsockopt(socket, level, name, text.data(), static_cast<socklen_t>(text.size())) == 0 ? 0 : errno;
 }
 
 /// Throws std::system_error naming `operation` and where `socket` leads to.

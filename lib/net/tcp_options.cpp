@@ -57,13 +57,8 @@ int set_not_sent_low_water(int socket, std::size_t bytes) noexcept {
 
 constexpr std::size_t longest_congestion_control = 15; // the kernel's TCP_CA_NAME_MAX, with the zero
 
-// The kernel would take the beginning of a name that is too long.
 int set_congestion_control(int socket, const std::string& name) noexcept {
-    if (name.size() > longest_congestion_control)
-        return ENOENT;
-    return ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size())) == 0
-               ? 0
-               : errno;
+    return set_text_option(socket, IPPROTO_TCP, TCP_CONGESTION, name, longest_congestion_control, ENOENT);
 }
 
 } // namespace

@@ -46,4 +46,13 @@ inline std::string rest_of(io::descriptor& from) {
     return text;
 }
 
+/// What a program that succeeds writes to its standard output.
+inline std::string output_of(const std::vector<std::string>& arguments, io::process_options options = {}) {
+    options.output = io::redirect::pipe();
+    io::process program{arguments, options};
+    std::string text = rest_of(program.output());
+    EXPECT_TRUE(program.wait(std::chrono::seconds{20}).success()) << text;
+    return text;
+}
+
 } // namespace coir::test

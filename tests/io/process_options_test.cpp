@@ -25,6 +25,7 @@ using coir::io::process;
 using coir::io::process_options;
 using coir::io::redirect;
 using coir::test::bytes_of;
+using coir::test::output_of;
 using coir::test::raw;
 using coir::test::rest_of;
 using coir::test::scratch_file;
@@ -33,14 +34,6 @@ namespace io = coir::io;
 using namespace std::chrono_literals;
 
 class process_with : public coir::test::children {};
-
-std::string output_of(const std::vector<std::string>& arguments, process_options options = {}) {
-    options.output = redirect::pipe();
-    process program{arguments, options};
-    std::string text = rest_of(program.output());
-    EXPECT_TRUE(program.wait(20s).success()) << text;
-    return text;
-}
 
 // What the descriptors of the program lead to, and which there are.
 std::string paths_of(const std::vector<io::passed_descriptor>& passed) {

@@ -38,6 +38,7 @@ using coir::io::redirect;
 using coir::test::bytes_of;
 using coir::test::in_child;
 using coir::test::open_descriptors;
+using coir::test::output_of;
 using coir::test::rest_of;
 using coir::test::shell;
 using coir::test::thrown_by;
@@ -55,14 +56,6 @@ public:
         return made;
     }
 };
-
-std::string output_of(const std::vector<std::string>& arguments, process_options options = {}) {
-    options.output = redirect::pipe();
-    process program{arguments, options};
-    std::string text = rest_of(program.output());
-    EXPECT_TRUE(program.wait(20s).success()) << text;
-    return text;
-}
 
 TEST_F(process_test, gets_its_arguments_as_they_are) {
     run([] { EXPECT_EQ(output_of({"printf", "%s|", "a b", "", "$HOME", "*", "\n"}), "a b||$HOME|*|\n|"); });

@@ -1,5 +1,6 @@
 #include "emulation.hpp"
 #include "io/descriptors.hpp"
+#include "net/abstract_name.hpp"
 
 #include <coir/coir.hpp>
 
@@ -64,7 +65,7 @@ bool is_environment_clean() {
 
 TEST_F(activated, are_taken_over_by_listeners) {
     EXPECT_EQ(in_child([] {
-                  const auto name = unix_endpoint::abstract("coir-activated-" + std::to_string(::getpid()));
+                  const auto name = abstract_name("activated");
                   place({listening_tcp(), listening_unix(name)});
                   announce("2", "web:control");
                   return coir::run([&]() -> int {

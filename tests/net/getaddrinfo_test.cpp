@@ -1,15 +1,13 @@
 // The resolver beside getaddrinfo(3): with the configuration of this machine, and with one of the test's own.
+#include "net/loopback.hpp"
 #include "net/resolver_fixture.hpp"
 #include "scratch_file.hpp"
 
 #include <array>
-#include <cstring>
 #include <iostream>
 #include <map>
-#include <net/if.h>
 #include <sched.h>
 #include <set>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <utility>
 
@@ -85,11 +83,7 @@ bool leave_this_machine(const std::map<std::string, std::string>& files) {
         if (::mount(other.path().c_str(), path.c_str(), nullptr, MS_BIND, nullptr) == -1)
             return false;
     }
-    ifreq loopback{};
-    std::strcpy(loopback.ifr_name, "lo");
-    const raw any{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    loopback.ifr_flags = IFF_UP | IFF_RUNNING;
-    return ::ioctl(any.get(), SIOCSIFFLAGS, &loopback) == 0;
+    return switch_loopback_on();
 }
 
 packets answer_of_zones(const dns::query& asked) {

@@ -1,4 +1,5 @@
 #include "io/descriptors.hpp"
+#include "net/abstract_name.hpp"
 
 #include <coir/coir.hpp>
 
@@ -23,11 +24,6 @@ using net::unix_seqpacket_listener;
 using net::unix_stream;
 
 using message_credentials = descriptors;
-
-// Of this test only: abstract names are the machine's.
-unix_endpoint abstract_name(const char* name) {
-    return unix_endpoint::abstract("coir-test-" + std::to_string(::getpid()) + "-credentials-" + name);
-}
 
 peer_credentials of_process(pid_t process) {
     return {process, ::geteuid(), ::getegid()};

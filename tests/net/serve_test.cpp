@@ -1,4 +1,5 @@
 #include "io/descriptors.hpp"
+#include "net/abstract_name.hpp"
 
 #include <coir/coir.hpp>
 
@@ -66,7 +67,7 @@ TEST_F(serve, each_connection_has_a_fiber_named_after_its_peer) {
 
 TEST_F(serve, over_unix_sockets) {
     coir::run([] {
-        const auto where = net::unix_endpoint::abstract("coir-serve-" + std::to_string(::getpid()));
+        const auto where = abstract_name("serve");
         net::unix_listener listener{where};
         std::string name;
         auto server = spawn([&] {

@@ -1,5 +1,6 @@
 #include "emulation.hpp"
 #include "io/descriptors.hpp"
+#include "net/loopback.hpp"
 
 #include <coir/coir.hpp>
 
@@ -417,14 +418,9 @@ int multicast_over_ipv6() {
 bool enter_own_network() {
     if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWNET) != 0)
         return false;
+    if (!switch_loopback_on())
+        return false;
     const raw socket{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    ifreq loopback{};
-    std::strcpy(loopback.ifr_name, "lo");
-    if (::ioctl(socket.get(), SIOCGIFFLAGS, &loopback) != 0)
-        return false;
-    loopback.ifr_flags = static_cast<short>(loopback.ifr_flags | IFF_UP | IFF_MULTICAST);
-    if (::ioctl(socket.get(), SIOCSIFFLAGS, &loopback) != 0)
-        return false;
     in6_rtmsg route{};
     route.rtmsg_dst.s6_addr[0] = 0xff;
     route.rtmsg_dst_len = 8;

@@ -1,4 +1,5 @@
 #include "io/descriptors.hpp"
+#include "net/abstract_name.hpp"
 #include "scratch_folder.hpp"
 
 #include <coir/coir.hpp>
@@ -36,11 +37,6 @@ protected:
 
     scratch_folder folder_;
 };
-
-// Of this test only: abstract names are the machine's.
-unix_endpoint abstract_name(const char* name) {
-    return unix_endpoint::abstract("coir-test-" + std::to_string(::getpid()) + '-' + name);
-}
 
 TEST(unix_endpoint, kinds_and_texts) {
     const unix_endpoint unnamed;

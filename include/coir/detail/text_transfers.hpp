@@ -1,0 +1,40 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace coir::detail {
+
+/// The transfers of bytes of `Stream`, which derives from this and has a `using` for each name, for text. `how`: as there, with an
+/// error code or without, with a deadline or without.
+template <class Stream> class text_transfers {
+public:
+    template <class... How>
+    std::size_t read_some(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return stream().read_some(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t read_all(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return stream().read_all(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t write_some(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return stream().write_some(std::as_bytes(std::span{text}), std::forward<How>(how)...);
+    }
+    template <class... How>
+    std::size_t write_all(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return stream().write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
+    }
+    /// What is in an array that is no literal may have no end that a string_view finds: say how long it is.
+    template <std::size_t size, class... How> std::size_t write_some(char (&)[size], How&&...) = delete;
+    template <std::size_t size, class... How> std::size_t write_all(char (&)[size], How&&...) = delete;
+
+private:
+    Stream& stream() noexcept { return static_cast<Stream&>(*this); }
+};
+
+} // namespace coir::detail
