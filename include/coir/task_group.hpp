@@ -75,6 +75,14 @@ struct COIR_EXPORT task_group {
     /// Waits until all members have ended. Then throws the first failure, if there is one; else coir::cancelled, if the
     /// calling fiber has been cancelled from further out. The group's own cancel() ends here. The group can be used again
     /// after it has returned.
+    ///
+    /// A scope inside the group's, such as with_timeout() around this call, ends the waiting only: coir::cancelled, and the members
+    /// go on. (Members that have been cancelled, too, are waited for.) So they get some time to end by themselves:
+    ///
+    ///     if (!coir::try_with_timeout(10s, [&] { group.join(); })) {
+    ///         group.cancel();
+    ///         group.join();
+    ///     }
     void join() { detail::join_group(state); }
 
     /// Cancels all members, and blocking calls of the fiber that opened the group: until join() has returned, or the scope is

@@ -230,6 +230,21 @@ cancellation_pause::~cancellation_pause() {
         leave_scope(scope_);
 }
 
+// The fiber alone changes its chain of scopes, and does not while this lives.
+outer_cancellation_pause::outer_cancellation_pause(scope_state& around) noexcept : place_(&around.fiber->scope) {
+    while (*place_ != &around)
+        place_ = &(*place_)->outer;
+    scope_.fiber = around.fiber;
+    scope_.shields = scope_.is_pause = true;
+    scope_.outer = std::exchange(*place_, &scope_);
+    update_cancellation(*scope_.fiber);
+}
+
+outer_cancellation_pause::~outer_cancellation_pause() {
+    *place_ = scope_.outer;
+    update_cancellation(*scope_.fiber);
+}
+
 void leave_scope(scope_state& scope) noexcept {
     fiber_base& fiber = *scope.fiber;
     const loop* here = loop::current_with_running_fiber();

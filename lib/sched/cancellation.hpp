@@ -1,6 +1,7 @@
 #pragma once
 
 #include <coir/detail/fiber_base.hpp>
+#include <coir/detail/scope_state.hpp>
 
 #include <cstddef>
 #include <exception>
@@ -28,6 +29,20 @@ void cancel_shields(fiber_base& fiber) noexcept;
 
 /// The scope of the task group whose member it is, with whose opener it is cancelled; or null.
 [[nodiscard]] const scope_state* find_membership(const fiber_base& fiber) noexcept;
+
+/// While it lives, the running fiber is cancelled by scopes inside `around` only: what cancels that one, or comes from further out,
+/// does not reach it. For calls that are all about what is in `around`, which it does reach.
+class outer_cancellation_pause {
+public:
+    explicit outer_cancellation_pause(scope_state& around) noexcept;
+    ~outer_cancellation_pause();
+    outer_cancellation_pause(const outer_cancellation_pause&) = delete;
+    outer_cancellation_pause& operator=(const outer_cancellation_pause&) = delete;
+
+private:
+    scope_state scope_;
+    scope_state** place_; // in the chain of scopes
+};
 
 /// `fiber` has changed its place in the tree of scopes.
 void update_cancellation(fiber_base& fiber) noexcept;

@@ -24,10 +24,23 @@ wake_reason wait_in(intrusive_list<wait_record>& list, const task_group_state& g
     return loop::current()->wait(record, deadline::never());
 }
 
-void await_members(task_group_state& group) {
-    const cancellation_pause members_are_told;
+// False: the running fiber has been cancelled before.
+bool await_members(task_group_state& group) {
     while (group.running != 0)
-        wait_in(group.waiting_for_end, group);
+        if (wait_in(group.waiting_for_end, group) == wake_reason::cancelled)
+            return group.running == 0;
+    return true;
+}
+
+void await_members_to_the_end(task_group_state& group) {
+    const cancellation_pause members_are_told;
+    await_members(group);
+}
+
+// False: a scope inside that of the group has been cancelled, of which the members know nothing.
+bool await_members_for_join(task_group_state& group) {
+    const outer_cancellation_pause members_are_told{group.scope};
+    return await_members(group);
 }
 
 // A place is promised, not only announced: otherwise one who comes while those who wait are still on their way would be
@@ -194,7 +207,11 @@ void join_group(task_group_state& group) {
     fiber_base& running = loop::of_running_fiber("task_group::join").running();
     if (&running != group.scope.fiber) // a member would wait for itself
         throw_misuse(group, running, "task_group::join");
-    await_members(group);
+    if (!await_members_for_join(group)) {
+        if (!group.scope.reached)
+            throw_cancelled(running, "task_group::join");
+        await_members_to_the_end(group);
+    }
     if (!group.failures.empty()) {
         group.failures_thrown = group.failures.size();
         throw_failure(group);
@@ -209,7 +226,7 @@ void close_group(task_group_state& group) {
     const bool unwinding = std::uncaught_exceptions() > group.exceptions_at_start;
     if (unwinding)
         cancel_scope_state(group.scope);
-    await_members(group);
+    await_members_to_the_end(group);
     if (group.failures.size() == group.failures_thrown)
         return;
     if (!unwinding && group.failures_thrown == 0)

@@ -305,6 +305,38 @@ TEST_F(a_task_group, that_is_cancelled_and_joined_passes_on_what_comes_from_furt
     });
 }
 
+TEST_F(a_task_group, goes_on_when_a_scope_inside_it_ends_the_waiting_in_join) {
+    run_on(driver, [this] {
+        std::string log;
+        task_group group;
+        group.spawn([&] { sleep_and_tell(2s, log); });
+        group.spawn([&] { sleep_and_tell(1h, log); });
+        group.spawn([&] {
+            const coir::shield in_peace;
+            sleep_and_tell(5s, log);
+        });
+        EXPECT_FALSE(coir::try_with_timeout(1s, [&] { group.join(); }));
+        EXPECT_EQ(driver.elapsed(), 1s);
+        EXPECT_FALSE(this_fiber::cancel_requested());
+        const bool in_time = coir::try_with_timeout(1h, [&] {
+            EXPECT_FALSE(coir::try_with_timeout(2s, [&] { group.join(); }));
+            coir::cancel_scope cancelled_before;
+            EXPECT_FALSE(cancelled_before.run([&] {
+                cancelled_before.cancel();
+                group.join();
+            }));
+            EXPECT_EQ(driver.elapsed(), 3s);
+            EXPECT_EQ(log, "slept ");
+            EXPECT_EQ(group.size(), 2U);
+            group.cancel(); // reaches the members, one of which is slow to end
+            EXPECT_TRUE(coir::try_with_timeout(1s, [&] { group.join(); }));
+        });
+        EXPECT_TRUE(in_time);
+        EXPECT_EQ(log, "slept cancelled slept ");
+    });
+    EXPECT_EQ(driver.elapsed(), 5s);
+}
+
 TEST_F(a_task_group, is_reached_by_cancellation_of_the_opener_and_of_scopes_around_it) {
     run_on(driver, [this] {
         std::string log;
