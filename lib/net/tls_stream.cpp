@@ -94,11 +94,15 @@ progress shake_hands(loop& here, tls_connection& on, deadline until) noexcept {
     if (on.engine->has_shaken_hands())
         return {};
     tls_step step = tls_step::wants_input;
-    // A client begins, in the place of a writer: whether there is anything to read is of no interest yet.
+    // A client begins, in the place of a writer, where nothing may be received: another fiber may have begun before, and wait for
+    // that.
     bool begins = on.engine->is_client();
     do {
         attempts shaking{begins ? direction::write : direction::read, [&] {
-                             on.wire.look_again();
+                             if (begins)
+                                 on.wire.look_away();
+                             else
+                                 on.wire.look_again();
                              step = on.engine->shake_hands();
                              // The peer has to have ours before there is any use in waiting for its own.
                              if (begins || step != tls_step::wants_input || !on.wire.send_stored())
@@ -117,7 +121,8 @@ progress shake_hands(loop& here, tls_connection& on, deadline until) noexcept {
         if (on.wire.has_unsent())
             if (const progress sent = send_stored(here, on, until); sent.error)
                 return sent;
-    } while (step != tls_step::done);
+        // Others have taken part since the step was made, if only its slice has ended in perform().
+    } while (!on.engine->has_shaken_hands());
     return {};
 }
 
@@ -240,14 +245,12 @@ template <class Step> progress make_step(loop& here, tls_connection& on, deadlin
 // Encrypts and sends one batch at the most. Its bytes count as soon as they have been encrypted: from then on they will be sent
 // in their place, or none after them.
 progress write_batch(loop& here, tls_connection& on, std::span<const std::byte> data, deadline until) noexcept {
-    if (on.has_ended_writing)
-        return ended(on.transport ? EPIPE : EBADF);
     // What an earlier call has left.
-    if (on.wire.has_unsent())
+    if (on.wire.has_unsent() && !on.has_ended_writing)
         if (const progress sent = send_stored(here, on, until); sent.error)
             return sent;
-    if (!on.transport)
-        return ended(EBADF);
+    if (on.has_ended_writing || !on.transport) // perhaps meanwhile
+        return ended(on.transport ? EPIPE : EBADF);
     data = data.first(std::min(data.size(), batch));
     if (!on.wire.reserve(data.size() + (data.size() / largest_record + 2) * record_overhead))
         return ended(ENOMEM);

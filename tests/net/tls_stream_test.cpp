@@ -73,6 +73,50 @@ TEST_F(tls, the_first_transfer_shakes_hands) {
     });
 }
 
+// A writer takes part in the handshake when the server's part of it has arrived, and the reader that waits for it has been called.
+// If the writer's slice ends between its step of the handshake and what it makes of the result, the reader ends the handshake
+// meanwhile, and waits for the answer to what has not been written yet. Where slices end is not known here: they end everywhere.
+TEST_F(tls, the_slice_of_a_writer_ends_in_the_handshake) {
+    coir::run([] {
+        constexpr int calls_in_two_slices = 128;
+        const net::tls_context client = trusting_client();
+        const net::tls_context server = good_server();
+        std::array<std::byte, 1> byte{};
+        for (int calls = 0; calls <= calls_in_two_slices; ++calls) {
+            tls_pair pair = connect_tls(client, server);
+            auto [out, in] = io::pipe();
+            task_group group;
+            group.spawn([&] {
+                std::array<std::byte, 3> answer{};
+                EXPECT_EQ(pair.client.read_all(answer), 3U);
+            });
+            group.spawn([&] {
+                std::array<std::byte, 3> buffer{};
+                EXPECT_EQ(pair.server.read_all(buffer), 3U);
+                EXPECT_EQ(pair.server.write_all(buffer), 3U);
+            });
+            group.spawn([&] {
+                for (int i = 0; i < calls; ++i)
+                    in.write_all(byte);
+                pair.client.write_all(bytes_of("abc"));
+            });
+            with_timeout(5s, [&] { group.join(); });
+        }
+    });
+}
+
+// The writer takes part when the server's part has arrived. The reader, who hears from the server only later, is not left out.
+TEST_F(tls, a_handshake_is_over_for_all_at_once) {
+    coir::run([] {
+        tls_pair pair = connect_tls();
+        SSL_set_num_tickets(pair.server.native_tls(), 0);
+        task_group group;
+        for (tls_stream* side : {&pair.client, &pair.server, &pair.client})
+            group.spawn([side] { side->handshake(); });
+        with_timeout(5s, [&] { group.join(); });
+    });
+}
+
 // Two fibers on each stream: one writes, one reads.
 void send_both_ways(tls_pair& pair, std::size_t total) {
     task_group group;
