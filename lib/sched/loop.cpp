@@ -30,8 +30,14 @@ namespace {
 // that yield to each other, and a switch costs a quarter of a nanosecond more. Looking at IO more often than once a
 // round would gain nothing, as what it finds queues up behind the others; and it costs: epoll reports a descriptor
 // each time, until its fiber has had its turn.
+//
+// Where fibers compute for long between their switches, so many would take too long: a slice that has taken more than
+// longest_slice makes the next one shorter, down to one switch, and one that has taken less than a quarter of it makes it longer again.
+// What those will do who have just been woken nobody knows: so the first slice of all, and the first one after a sleep, are short ones.
 constexpr int switches_per_slice = 256;
+constexpr int switches_per_first_slice = 16;
 constexpr loop_time poll_interval = 50'000;
+constexpr loop_time longest_slice = 200'000;
 
 // How much memory goes back to the system at a time: when no fiber is ready, and when the loop looks at the clock while some
 // are. A chunk holds the control blocks of some 5,000 fibers, and is as much work as 64 stacks.
@@ -63,7 +69,7 @@ constinit thread_local loop* loop::current_ = nullptr;
 constinit std::atomic<bool> loop::any_abandoned_{false};
 
 loop::loop(loop_driver& driver, const loop_options& options)
-    : exceptions_(thread_exceptions()), errno_(errno), driver_(driver),
+    : exceptions_(thread_exceptions()), errno_(errno), driver_(driver), slice_length_(switches_per_first_slice),
       stacks_(options.stack_size, options.guard_size, &fibers_as_owners), pooled_stacks_(options.pooled_stacks),
       shutdown_time_(options.shutdown_deadline) {
     if (current_)
@@ -322,7 +328,7 @@ void loop::drive() {
             current_ = nullptr;
             return;
         }
-        slice_ = switches_per_slice;
+        slice_ = slice_length_;
         if (execution& to = next(); &to != &driving_) {
             if (stalls_) [[unlikely]]
                 stalls_->resume();
@@ -333,13 +339,25 @@ void loop::drive() {
     }
 }
 
+// The slice that ends `now`, and during which the loop has not slept, tells how long the next one may be.
+void loop::measure_slice(loop_time now) noexcept {
+    const loop_time taken = slice_began_ == for_ever ? longest_slice : now - slice_began_;
+    if (taken > longest_slice)
+        slice_length_ = static_cast<int>(std::max<loop_time>((slice_length_ - slice_) * longest_slice / taken, 1));
+    else if (taken < longest_slice / 4)
+        slice_length_ = std::min(4 * slice_length_, switches_per_slice);
+    slice_began_ = now;
+}
+
 // Lets the driver look for IO, and waits there if no fiber is ready, and none is left of those for whom it found something; then
 // fires timers.
 void loop::poll() {
     if (!inbox_.empty())
         take_posted();
     if (ready_.empty() && driver_.wake_more()) {
-        if (const loop_time now = driver_.now(); is_time_to_look(now))
+        const loop_time now = driver_.now();
+        measure_slice(now);
+        if (is_time_to_look(now))
             fire_timers(now);
         round_end_ = ready_.pushed();
     } else if (ready_.empty()) {
@@ -348,10 +366,18 @@ void loop::poll() {
         if (has_memory_to_spare())
             until = std::min(until, give_memory_back(driver_.now(), stacks_at_once_idle));
         sleep_until(until);
-        if (!timers_.empty() || shutdown_end_ != for_ever)
-            fire_timers(driver_.now());
+        slice_length_ = std::min(slice_length_, switches_per_first_slice);
+        slice_began_ = for_ever;
+        if (!timers_.empty() || shutdown_end_ != for_ever) {
+            slice_began_ = driver_.now();
+            fire_timers(slice_began_);
+        }
         round_end_ = ready_.pushed();
-    } else if (const loop_time now = driver_.now(); is_time_to_look(now)) {
+    } else {
+        const loop_time now = driver_.now();
+        measure_slice(now);
+        if (!is_time_to_look(now))
+            return;
         if (ready_.popped() >= round_end_) {
             if (!driver_.wake_more())
                 driver_.run_once(without_waiting);

@@ -227,6 +227,7 @@ private:
     void skip_vacancies() noexcept;
     [[noreturn, gnu::always_inline]] void run_fibers();
     void drive();
+    void measure_slice(loop_time now) noexcept;
     void poll();
     bool is_time_to_look(loop_time now) noexcept;
     void sleep_until(loop_time until);
@@ -261,7 +262,9 @@ private:
 
     loop_driver& driver_;
     timer_queue timers_;
-    loop_time last_look_ = 0;   // when drive() last looked at the clock without having slept
+    int slice_length_;                 // what slice_ begins with
+    loop_time slice_began_ = for_ever; // for_ever: nobody has looked
+    loop_time last_look_ = 0;          // when drive() last looked at the clock without having slept
     std::size_t round_end_ = 0; // when so many have been popped, all who were ready at the last look at IO have run
     vacancy vacancy_;
     std::size_t vacancies_ = 0; // how often it is in the ready queue

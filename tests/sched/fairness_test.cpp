@@ -4,6 +4,7 @@
 
 #include <coir/fiber.hpp>
 #include <coir/this_fiber.hpp>
+#include <coir/with_timeout.hpp>
 
 #include <gtest/gtest.h>
 
@@ -177,6 +178,98 @@ TEST_F(fairness, yielding_fibers_do_not_keep_timers_waiting) {
         done = true;
         for (auto& each : busy)
             each.join();
+    });
+}
+
+// 256 switches of theirs would take a quarter of a second.
+TEST_F(fairness, fibers_that_compute_between_yields_do_not_keep_timers_waiting) {
+    run_on(driver, [this] {
+        bool done = false;
+        std::vector<fiber<void>> busy;
+        for (int i = 0; i < 2; ++i)
+            busy.push_back(spawn([&] {
+                while (!done) {
+                    driver.advance(1ms);
+                    this_fiber::yield();
+                }
+            }));
+        this_fiber::sleep_for(1ms); // the first slice is not measured yet
+        for (int i = 0; i < 10; ++i) {
+            const auto due = driver.elapsed() + 5ms;
+            this_fiber::sleep_for(5ms);
+            EXPECT_GE(driver.elapsed(), due);
+            EXPECT_LE(driver.elapsed(), due + 3ms); // a turn of each, and one that had begun
+        }
+        done = true;
+    });
+}
+
+TEST_F(fairness, fibers_that_compute_between_yields_do_not_keep_io_waiting) {
+    run_on(driver, [this] {
+        bool done = false;
+        const fiber<void> busy = spawn([&] {
+            while (!done) {
+                driver.advance(1ms);
+                this_fiber::yield();
+            }
+        });
+        fake_source source;
+        for (int i = 1; i <= 10; ++i) {
+            driver.at(i * 500ms, [&] { source.notify_one(); });
+            source.wait();
+            EXPECT_LE(driver.elapsed(), i * 500ms + 2ms);
+        }
+        done = true;
+    });
+}
+
+TEST_F(fairness, deadlines_hold_for_fibers_that_compute_between_yields) {
+    run_on(driver, [this] {
+        EXPECT_FALSE(coir::try_with_timeout(20ms, [this] {
+            for (;;) {
+                driver.advance(1ms);
+                this_fiber::yield();
+            }
+        }));
+        EXPECT_LE(driver.elapsed(), 40ms); // the first slice is of 16
+    });
+}
+
+// What has been quick for long, with a timer that is set all the time, says nothing of those who wake after a sleep.
+TEST_F(fairness, fibers_that_compute_after_a_sleep_do_not_keep_timers_waiting) {
+    run_on(driver, [this] {
+        const fiber<void> sleeper = spawn([] { this_fiber::sleep_for(1h); });
+        for (int i = 0; i < 2000; ++i)
+            this_fiber::yield();
+        bool done = false;
+        const fiber<void> busy = spawn([&] {
+            this_fiber::sleep_for(100ms);
+            while (!done) {
+                driver.advance(1ms);
+                this_fiber::yield();
+            }
+        });
+        const auto due = driver.elapsed() + 102ms;
+        this_fiber::sleep_for(102ms);
+        EXPECT_LE(driver.elapsed(), due + 20ms);
+        done = true;
+    });
+}
+
+// Some who compute for long make the slices of all short, but not for ever.
+TEST_F(fairness, slices_become_long_again) {
+    run_on(driver, [this] {
+        for (int i = 0; i < 600; ++i) {
+            driver.advance(1ms);
+            this_fiber::yield();
+        }
+        for (int i = 0; i < 600; ++i)
+            this_fiber::yield();
+        driver.advance_at_each_look(100us);
+        const auto before = driver.looks();
+        for (int i = 0; i < 2560; ++i)
+            this_fiber::yield();
+        EXPECT_LE(driver.looks() - before, 11U);
     });
 }
 
