@@ -44,9 +44,9 @@ class Scripted:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            self.connections += 1 # before it is answered
-            threading.Thread(target=self.serve, args=(self.connections - 1, client), daemon=True).start()
+            self.connections += 1 # both before it is answered
             self.times.append(time.monotonic())
+            threading.Thread(target=self.serve, args=(self.connections - 1, client), daemon=True).start()
 
     def serve(self, number, client):
         with self.lock:
