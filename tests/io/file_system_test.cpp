@@ -151,8 +151,8 @@ TEST_P(file_system, the_others_run_meanwhile) {
         int turns = 0;
         auto other = spawn([&] {
             for (;;) {
-                this_fiber::yield();
                 ++turns;
+                this_fiber::yield();
             }
         });
         (void)io::list_directory(path("."));
