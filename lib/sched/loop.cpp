@@ -366,7 +366,7 @@ void loop::poll() {
         if (has_memory_to_spare())
             until = std::min(until, give_memory_back(driver_.now(), stacks_at_once_idle));
         sleep_until(until);
-        slice_length_ = std::min(slice_length_, switches_per_first_slice);
+        slice_length_ = switches_per_first_slice;
         slice_began_ = for_ever;
         if (!timers_.empty() || shutdown_end_ != for_ever) {
             slice_began_ = driver_.now();

@@ -256,20 +256,55 @@ TEST_F(fairness, fibers_that_compute_after_a_sleep_do_not_keep_timers_waiting) {
     });
 }
 
+// Two fibers in turn: who yields without company goes on at once.
+template <class Function> void as_two_fibers(Function function) {
+    fiber<void> other = spawn(function);
+    function();
+    other.join();
+}
+
 // Some who compute for long make the slices of all short, but not for ever.
 TEST_F(fairness, slices_become_long_again) {
     run_on(driver, [this] {
-        for (int i = 0; i < 600; ++i) {
-            driver.advance(1ms);
-            this_fiber::yield();
-        }
-        for (int i = 0; i < 600; ++i)
-            this_fiber::yield();
+        const auto compute = [this] {
+            for (int i = 0; i < 300; ++i) {
+                driver.advance(1ms);
+                this_fiber::yield();
+            }
+        };
+        const auto yield_often = [] {
+            for (int i = 0; i < 1280; ++i)
+                this_fiber::yield();
+        };
+        as_two_fibers(compute);
+        const auto at_first = driver.looks();
+        as_two_fibers(yield_often);
+        EXPECT_LE(driver.looks() - at_first, 20U);
         driver.advance_at_each_look(100us);
+        const auto then = driver.looks();
+        as_two_fibers(yield_often);
+        EXPECT_LE(driver.looks() - then, 11U);
+    });
+}
+
+// Also where the loop always sleeps before it could measure one: a fiber that is called, and makes two system calls.
+TEST_F(fairness, slices_become_long_again_by_a_sleep) {
+    run_on(driver, [this] {
+        as_two_fibers([this] {
+            for (int i = 0; i < 300; ++i) {
+                driver.advance(1ms);
+                this_fiber::yield();
+            }
+        });
+        constexpr unsigned sleeps = 100;
         const auto before = driver.looks();
-        for (int i = 0; i < 2560; ++i)
-            this_fiber::yield();
-        EXPECT_LE(driver.looks() - before, 11U);
+        fake_source source;
+        for (unsigned i = 0; i < sleeps; ++i) {
+            driver.at(driver.elapsed() + 1ms, [&] { source.notify_one(); });
+            source.wait();
+            loop::current()->spend(8);
+        }
+        EXPECT_EQ(driver.looks() - before, sleeps);
     });
 }
 
