@@ -172,7 +172,7 @@ void start_storm(int flags) {
     event.sigev_signo = signal;
     event._sigev_un._tid = static_cast<pid_t>(::syscall(SYS_gettid));
     timer_t timer{};
-    const itimerspec every{{0, 1'000'000}, {0, 1'000'000}};
+    const itimerspec every{{0, 1'000'000}, {0, 50'000}}; // soon at first: some programs take a millisecond
     if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || ::timer_settime(timer, 0, &every, nullptr) != 0)
         std::abort();
 }
