@@ -89,7 +89,7 @@
  */
 
         .file   "aarch64_aapcs64.S"
-        .text
+        .section .text.hot, "ax", @progbits     /* beside the scheduler: docs/scheduler.md */
 
 /*
  * void coir_switch(void** suspended, void* resumed)

@@ -80,7 +80,7 @@
  */
 
         .file   "riscv64_lp64d.S"
-        .text
+        .section .text.hot, "ax", @progbits     /* beside the scheduler: docs/scheduler.md */
 
 /* Stores a register into the frame that sp points to, and tells unwinders where it is from the next instruction on. */
         .macro  save store, register, offset

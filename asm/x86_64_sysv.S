@@ -84,7 +84,7 @@
  */
 
         .file   "x86_64_sysv.S"
-        .text
+        .section .text.hot, "ax", @progbits     /* beside the scheduler: docs/scheduler.md */
 
 /*
  * void coir_switch(void** suspended, void* resumed)

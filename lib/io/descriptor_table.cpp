@@ -127,7 +127,7 @@ void descriptor_table::changed(descriptor_slot& slot) noexcept {
 }
 
 // An event has come. libev's own stack: nothing here may switch or throw.
-void descriptor_table::on_event(struct ev_loop* events, ev_io* watcher, int what) {
+[[gnu::hot]] void descriptor_table::on_event(struct ev_loop* events, ev_io* watcher, int what) {
     auto& table = *static_cast<descriptor_table*>(ev_userdata(events));
     auto& slot = *static_cast<descriptor_slot*>(watcher->data);
     if (what & EV_ERROR) [[unlikely]] {
@@ -142,7 +142,7 @@ void descriptor_table::on_event(struct ev_loop* events, ev_io* watcher, int what
     side.reported = static_cast<std::uint32_t>(table.reports_.size());
 }
 
-void descriptor_table::call_reported(std::size_t most) noexcept {
+[[gnu::hot]] void descriptor_table::call_reported(std::size_t most) noexcept {
     if (reports_.empty())
         return;
     loop& here = *loop::current();
@@ -165,7 +165,7 @@ void descriptor_table::forget_reports() noexcept {
     first_report_ = 0;
 }
 
-void descriptor_table::call(descriptor_side& side, loop& here) noexcept {
+[[gnu::hot]] void descriptor_table::call(descriptor_side& side, loop& here) noexcept {
     auto& slot = *static_cast<descriptor_slot*>(side.watcher.data);
     if (side.called == 0)
         side.call_next(here);
@@ -174,7 +174,7 @@ void descriptor_table::call(descriptor_side& side, loop& here) noexcept {
     stop(slot, side);
 }
 
-bool descriptor_table::settle_changes() noexcept {
+[[gnu::hot]] bool descriptor_table::settle_changes() noexcept {
     bool woken = false;
     descriptor_slot* next = changes_;
     changes_ = nullptr;

@@ -64,13 +64,13 @@ ev_driver::ev_driver()
 
 ev_driver::~ev_driver() = default;
 
-loop_time ev_driver::now() noexcept {
+[[gnu::hot]] loop_time ev_driver::now() noexcept {
     timespec time{};
     ::clock_gettime(CLOCK_MONOTONIC, &time); // what std::chrono::steady_clock reads
     return time.tv_sec * second + time.tv_nsec;
 }
 
-void ev_driver::run_once(loop_time until) {
+[[gnu::hot]] void ev_driver::run_once(loop_time until) {
     fork_canary::require_own_process();
     bool woken = descriptors_.settle();
     if (files_) {
@@ -94,7 +94,7 @@ void ev_driver::run_once(loop_time until) {
     descriptors_.call_reported(reports_at_once);
 }
 
-bool ev_driver::wake_more() noexcept {
+[[gnu::hot]] bool ev_driver::wake_more() noexcept {
     if (!descriptors_.has_reports())
         return false;
     descriptors_.call_reported(reports_at_once);

@@ -70,54 +70,54 @@ void wait_writable(int descriptor, std::error_code& error, deadline until) noexc
     transfer(error, descriptor, detail::asking{direction::write}, until);
 }
 
-std::size_t read_some(int descriptor, std::span<std::byte> buffer, deadline until) {
+[[gnu::hot]] std::size_t read_some(int descriptor, std::span<std::byte> buffer, deadline until) {
     return transfer("io::read_some", descriptor, detail::reading{buffer, amount::some}, until);
 }
 
-std::size_t read_some(int descriptor, std::span<std::byte> buffer, std::error_code& error, deadline until) noexcept {
+[[gnu::hot]] std::size_t read_some(int descriptor, std::span<std::byte> buffer, std::error_code& error, deadline until) noexcept {
     return transfer(error, descriptor, detail::reading{buffer, amount::some}, until);
 }
 
-std::size_t write_some(int descriptor, std::span<const std::byte> buffer, deadline until) {
+[[gnu::hot]] std::size_t write_some(int descriptor, std::span<const std::byte> buffer, deadline until) {
     return transfer("io::write_some", descriptor, detail::writing{buffer, amount::some}, until);
 }
 
-std::size_t write_some(int descriptor, std::span<const std::byte> buffer, std::error_code& error,
+[[gnu::hot]] std::size_t write_some(int descriptor, std::span<const std::byte> buffer, std::error_code& error,
                        deadline until) noexcept {
     return transfer(error, descriptor, detail::writing{buffer, amount::some}, until);
 }
 
-std::size_t read_all(int descriptor, std::span<std::byte> buffer, deadline until) {
+[[gnu::hot]] std::size_t read_all(int descriptor, std::span<std::byte> buffer, deadline until) {
     return transfer("io::read_all", descriptor, detail::reading{buffer, amount::all}, until);
 }
 
-std::size_t read_all(int descriptor, std::span<std::byte> buffer, std::error_code& error, deadline until) noexcept {
+[[gnu::hot]] std::size_t read_all(int descriptor, std::span<std::byte> buffer, std::error_code& error, deadline until) noexcept {
     return transfer(error, descriptor, detail::reading{buffer, amount::all}, until);
 }
 
-std::size_t write_all(int descriptor, std::span<const std::byte> buffer, deadline until) {
+[[gnu::hot]] std::size_t write_all(int descriptor, std::span<const std::byte> buffer, deadline until) {
     return transfer("io::write_all", descriptor, detail::writing{buffer, amount::all}, until);
 }
 
-std::size_t write_all(int descriptor, std::span<const std::byte> buffer, std::error_code& error,
+[[gnu::hot]] std::size_t write_all(int descriptor, std::span<const std::byte> buffer, std::error_code& error,
                       deadline until) noexcept {
     return transfer(error, descriptor, detail::writing{buffer, amount::all}, until);
 }
 
-std::size_t readv(int descriptor, std::span<const mutable_buffer> buffers, deadline until) {
+[[gnu::hot]] std::size_t readv(int descriptor, std::span<const mutable_buffer> buffers, deadline until) {
     return transfer("io::readv", descriptor, detail::reading_pieces{buffers}, until);
 }
 
-std::size_t readv(int descriptor, std::span<const mutable_buffer> buffers, std::error_code& error,
+[[gnu::hot]] std::size_t readv(int descriptor, std::span<const mutable_buffer> buffers, std::error_code& error,
                   deadline until) noexcept {
     return transfer(error, descriptor, detail::reading_pieces{buffers}, until);
 }
 
-std::size_t writev(int descriptor, std::span<const const_buffer> buffers, deadline until) {
+[[gnu::hot]] std::size_t writev(int descriptor, std::span<const const_buffer> buffers, deadline until) {
     return transfer("io::writev", descriptor, detail::writing_pieces{buffers}, until);
 }
 
-std::size_t writev(int descriptor, std::span<const const_buffer> buffers, std::error_code& error,
+[[gnu::hot]] std::size_t writev(int descriptor, std::span<const const_buffer> buffers, std::error_code& error,
                    deadline until) noexcept {
     return transfer(error, descriptor, detail::writing_pieces{buffers}, until);
 }

@@ -144,7 +144,7 @@ execution& loop::next() noexcept {
     }
 }
 
-void loop::switch_to_any(fiber_base& self) noexcept {
+[[gnu::hot]] void loop::switch_to_any(fiber_base& self) noexcept {
     execution& to = next();
     // The next may be the same: it yields and is alone, or what it was about to wait for has happened in next(). A switch
     // to the execution that runs is not one: its handle is that of an earlier switch.
@@ -317,7 +317,7 @@ void loop::run(fiber_base& main) {
 }
 
 // What the thread's own stack does.
-void loop::drive() {
+[[gnu::hot]] void loop::drive() {
     while (fiber_count_ > 0) {
         (void)current(); // as in run_fibers(): a signal handler may have forked
         poll();
@@ -340,7 +340,7 @@ void loop::drive() {
 }
 
 // The slice that ends `now`, and during which the loop has not slept, tells how long the next one may be.
-void loop::measure_slice(loop_time now) noexcept {
+[[gnu::hot]] void loop::measure_slice(loop_time now) noexcept {
     const loop_time taken = slice_began_ == for_ever ? longest_slice : now - slice_began_;
     if (taken > longest_slice)
         slice_length_ = static_cast<int>(std::max<loop_time>((slice_length_ - slice_) * longest_slice / taken, 1));
@@ -351,7 +351,7 @@ void loop::measure_slice(loop_time now) noexcept {
 
 // Lets the driver look for IO, and waits there if no fiber is ready, and none is left of those for whom it found something; then
 // fires timers.
-void loop::poll() {
+[[gnu::hot]] void loop::poll() {
     if (!inbox_.empty())
         take_posted();
     if (ready_.empty() && driver_.wake_more()) {
@@ -389,7 +389,7 @@ void loop::poll() {
     }
 }
 
-bool loop::is_time_to_look(loop_time now) noexcept {
+[[gnu::hot]] bool loop::is_time_to_look(loop_time now) noexcept {
     if (now - last_look_ < poll_interval)
         return false;
     last_look_ = now;
@@ -397,7 +397,7 @@ bool loop::is_time_to_look(loop_time now) noexcept {
 }
 
 // Waits in the driver, which wakes fibers.
-void loop::sleep_until(loop_time until) {
+[[gnu::hot]] void loop::sleep_until(loop_time until) {
     if (until == for_ever && !deadlocked_ && is_deadlocked()) {
         deadlocked_ = true;
         report_fibers("is in a deadlock: nothing can wake it");
@@ -422,7 +422,7 @@ void loop::sleep_until(loop_time until) {
 }
 
 // All fibers wait; but if one waits for something outside of this loop, it may come.
-bool loop::is_deadlocked() noexcept {
+[[gnu::hot]] bool loop::is_deadlocked() noexcept {
     if (!inbox_.empty())
         return false;
     fiber_base* hopeful = fibers_.find_if([](const fiber_base& fiber) {
@@ -467,7 +467,7 @@ loop_time loop::search_cycles(loop_time now) noexcept {
     return for_ever;
 }
 
-bool loop::has_memory_to_spare() const noexcept {
+[[gnu::hot]] bool loop::has_memory_to_spare() const noexcept {
     return stacks_.exceed(pooled_stacks_) || blocks_.exceeds(spare_chunks);
 }
 
@@ -477,7 +477,7 @@ loop_time loop::give_memory_back(loop_time now, std::size_t stacks_at_once) noex
                     blocks_.trim_idle(now, spare_chunks, chunks_at_once));
 }
 
-void loop::fire_timers(loop_time now) noexcept {
+[[gnu::hot]] void loop::fire_timers(loop_time now) noexcept {
     abandoned_ = now >= shutdown_end_ && main_->finished;
     while (timer* due = timers_.pop_due(now)) {
         if (due->timer_use == timer::use::wait) {

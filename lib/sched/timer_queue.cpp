@@ -10,12 +10,12 @@ constexpr std::size_t most_displaced = 4;
 
 } // namespace
 
-bool timer_queue::empty() const noexcept {
+[[gnu::hot]] bool timer_queue::empty() const noexcept {
     return others_.empty() &&
            std::all_of(runs_.begin(), runs_.end(), [](const timer_run& each) { return each.empty(); });
 }
 
-loop_time timer_queue::earliest() const noexcept {
+[[gnu::hot]] loop_time timer_queue::earliest() const noexcept {
     loop_time earliest = others_.empty() ? for_ever : others_.earliest();
     for (const timer_run& each : runs_)
         if (!each.empty())
@@ -31,7 +31,7 @@ void timer_queue::reserve_more(std::size_t count) {
     reserved_ = larger;
 }
 
-void timer_queue::arm(timer& added, loop_time when) noexcept {
+[[gnu::hot]] void timer_queue::arm(timer& added, loop_time when) noexcept {
     if (timer_run* run = run_for(when))
         run->arm(added, when);
     else
@@ -39,7 +39,7 @@ void timer_queue::arm(timer& added, loop_time when) noexcept {
 }
 
 // The one that ends next before `when`, or else an empty one; null: none takes it.
-timer_run* timer_queue::run_for(loop_time when) noexcept {
+[[gnu::hot]] timer_run* timer_queue::run_for(loop_time when) noexcept {
     timer_run* best = nullptr;
     for (timer_run& each : runs_)
         if (each.takes(when) && (!best || best->empty() || (!each.empty() && best->latest() < each.latest())))
@@ -61,7 +61,7 @@ timer_run* timer_queue::vacate_a_run() noexcept {
     return &shortest;
 }
 
-void timer_queue::disarm(timer& removed) noexcept {
+[[gnu::hot]] void timer_queue::disarm(timer& removed) noexcept {
     const std::uint32_t index = removed.timer_index;
     if (const std::uint32_t mark = index >> mark_shift; mark != 0)
         runs_[mark - 1].disarm(index);
@@ -69,7 +69,7 @@ void timer_queue::disarm(timer& removed) noexcept {
         others_.disarm(index);
 }
 
-timer* timer_queue::pop_due(loop_time now) noexcept {
+[[gnu::hot]] timer* timer_queue::pop_due(loop_time now) noexcept {
     const loop_time when = earliest();
     if (when > now)
         return nullptr;
