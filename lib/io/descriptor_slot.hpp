@@ -110,7 +110,7 @@ struct alignas(64) descriptor_slot {
     void enter(wait_record& record, direction way, bool returns, const loop& here) noexcept {
         entered |= bit(way);
         descriptor_side& entered_side = side(way);
-        if (returns)
+        if (returns) [[unlikely]]
             entered_side.waiting.push_front(record);
         else
             entered_side.waiting.push_back(record);

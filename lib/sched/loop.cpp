@@ -362,13 +362,14 @@ void loop::run(fiber_base& main) {
         round_end_ = ready_.pushed();
     } else if (ready_.empty()) {
         // Nothing to do: the moment to tidy up, a little at a time.
-        loop_time until = std::min(timers_.earliest(), main_->finished ? shutdown_end_ : for_ever);
+        const loop_time earliest = timers_.earliest();
+        loop_time until = std::min(earliest, main_->finished ? shutdown_end_ : for_ever);
         if (has_memory_to_spare())
             until = std::min(until, give_memory_back(driver_.now(), stacks_at_once_idle));
         sleep_until(until);
         slice_length_ = switches_per_first_slice;
         slice_began_ = for_ever;
-        if (!timers_.empty() || shutdown_end_ != for_ever) {
+        if (earliest != for_ever || shutdown_end_ != for_ever) {
             slice_began_ = driver_.now();
             fire_timers(slice_began_);
         }
