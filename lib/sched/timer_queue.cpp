@@ -10,11 +10,6 @@ constexpr std::size_t most_displaced = 4;
 
 } // namespace
 
-[[gnu::hot]] bool timer_queue::empty() const noexcept {
-    return others_.empty() &&
-           std::all_of(runs_.begin(), runs_.end(), [](const timer_run& each) { return each.empty(); });
-}
-
 [[gnu::hot]] loop_time timer_queue::earliest() const noexcept {
     loop_time earliest = others_.empty() ? for_ever : others_.earliest();
     for (const timer_run& each : runs_)

@@ -16,7 +16,6 @@ namespace coir::detail {
 /// what no run takes goes to a heap. A few late ones do not keep a run for themselves: they move to the heap when another needs it.
 class timer_queue {
 public:
-    [[nodiscard]] bool empty() const noexcept;
     /// The earliest deadline, or for_ever.
     [[nodiscard]] loop_time earliest() const noexcept;
 

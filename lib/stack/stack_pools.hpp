@@ -32,7 +32,7 @@ public:
 
     /// As in stack_pool, for all.
     [[nodiscard]] bool exceed(std::size_t keep) const noexcept {
-        return std::any_of(pools_.begin(), pools_.end(), [keep](const auto& pool) { return pool->exceeds(keep); });
+        return std::ranges::any_of(pools_, [keep](const auto& pool) { return pool->exceeds(keep); });
     }
     bool trim(std::size_t keep, std::size_t batch) noexcept {
         bool more = false;
