@@ -135,7 +135,7 @@ tls_step openssl_engine::encrypt(std::span<const std::byte> data, std::size_t& t
     writes_one_record_ = data.size() <= SSL3_RT_MAX_PLAIN_LENGTH;
     const tls_step step = step_of(SSL_write_ex(ssl_.get(), data.data(), data.size(), &taken));
     writes_one_record_ = false;
-    return step;
+    return step == tls_step::ended ? fail(net::tls_errc::truncated) : step; // in the middle of a message
 }
 
 tls_step openssl_engine::end_writing() noexcept {

@@ -33,8 +33,8 @@ struct tls_connection {
     std::unique_ptr<tls_engine> engine;
     std::string host;
     bool has_ended_writing = false;
-    /// One waits in the place of a reader for what a reader may receive: see decrypting.
-    bool has_waiting_writer = false;
+    /// So many wait in the place of a reader for what a reader may receive: see decrypting.
+    std::size_t waiting_writers = 0;
 };
 
 namespace {
@@ -136,7 +136,7 @@ public:
         on_.wire.look_again();
         const bool is_done = take();
         // Perhaps the rest of what a writer waits for was in it. Being done calls the next in this place.
-        gives_way_ = std::exchange(on_.has_waiting_writer, false);
+        gives_way_ = on_.waiting_writers != 0;
         return is_done || gives_way_;
     }
 
@@ -148,8 +148,9 @@ public:
         return step != tls_step::wants_input;
     }
 
+    // The end, and what has failed, are for all.
     [[nodiscard]] bool took_all() const noexcept override {
-        return on_.wire.is_drained() && !on_.engine->has_input() && !gives_way_;
+        return step == tls_step::done && on_.wire.is_drained() && !on_.engine->has_input() && !gives_way_;
     }
 
     tls_step step = tls_step::wants_input;
@@ -231,33 +232,41 @@ template <class Step> progress make_step(loop& here, tls_connection& on, deadlin
         attempts again{direction::read, [&] {
                            on.wire.look_again();
                            step = make();
-                           on.has_waiting_writer = step == tls_step::wants_input;
+                           if (step != tls_step::wants_input)
+                               --on.waiting_writers;
                            errno = EAGAIN;
                            return step != tls_step::wants_input;
                        }};
-        on.has_waiting_writer = true;
-        if (const int error = perform(here, on.transport.native_handle(), again, until).error)
+        ++on.waiting_writers;
+        if (const int error = perform(here, on.transport.native_handle(), again, until).error) {
+            --on.waiting_writers;
             return ended(error);
+        }
     }
-    return step == tls_step::done ? progress{} : failed(on);
+    return step == tls_step::failed ? failed(on) : progress{};
 }
 
 // Encrypts and sends one batch at the most. Its bytes count as soon as they have been encrypted: from then on they will be sent
 // in their place, or none after them.
 progress write_batch(loop& here, tls_connection& on, std::span<const std::byte> data, deadline until) noexcept {
-    // What an earlier call has left.
-    if (on.wire.has_unsent() && !on.has_ended_writing)
-        if (const progress sent = send_stored(here, on, until); sent.error)
-            return sent;
-    if (on.has_ended_writing || !on.transport) // perhaps meanwhile
-        return ended(on.transport ? EPIPE : EBADF);
     data = data.first(std::min(data.size(), batch));
-    if (!on.wire.reserve(data.size() + (data.size() / largest_record + 2) * record_overhead))
-        return ended(ENOMEM);
     std::size_t taken = 0;
-    const auto encrypt = [&] { return on.engine->encrypt(data, taken); };
-    if (const progress made = make_step(here, on, until, encrypt); made.error)
-        return made;
+    // Not when others have shut down, or encrypted as much as may be stored, while this one waited for its turn.
+    const auto encrypt = [&] {
+        return on.has_ended_writing || on.wire.has_unsent() ? tls_step::ended : on.engine->encrypt(data, taken);
+    };
+    while (taken == 0) {
+        // What an earlier call, or another fiber, has left. Whoever is done with that may have yielded.
+        while (on.wire.has_unsent() && !on.has_ended_writing)
+            if (const progress sent = send_stored(here, on, until); sent.error)
+                return sent;
+        if (on.has_ended_writing || !on.transport) // perhaps meanwhile
+            return ended(on.transport ? EPIPE : EBADF);
+        if (!on.wire.reserve(data.size() + (data.size() / largest_record + 2) * record_overhead))
+            return ended(ENOMEM);
+        if (const progress made = make_step(here, on, until, encrypt); made.error)
+            return made;
+    }
     progress sent = send_stored(here, on, until);
     sent.bytes = taken;
     return sent;
@@ -324,7 +333,12 @@ progress end_writing(loop& here, tls_connection& on, deadline until) noexcept {
         return ended(EBADF);
     if (on.engine->failure())
         return failed(on);
-    const auto say_so = [&] { return on.engine->end_writing(); };
+    // At once: a writer that comes before this fiber runs again must not try.
+    const auto say_so = [&] {
+        const tls_step step = on.engine->end_writing();
+        on.has_ended_writing |= step == tls_step::done;
+        return step;
+    };
     if (on.engine->has_shaken_hands())
         if (const progress said = make_step(here, on, until, say_so); said.error)
             return said;

@@ -292,6 +292,102 @@ TEST_F(tls_faults, half_a_ticket) {
                 });
 }
 
+// After the first half of a ticket.
+struct halted_client {
+    halted_client() {
+        auto shaking = spawn([&] { client.handshake(20s); });
+        for (int i = 0; i < 10'000 && !server.step(); ++i)
+            this_fiber::yield();
+        shaking.join();
+        server.send_first_record();
+        std::array<std::byte, 1> buffer{};
+        EXPECT_EQ(error_of([&](auto& error) { client.read_some(buffer, error, 1ms); }), std::errc::timed_out);
+    }
+
+    ends sockets = make_sockets();
+    halting_server server{sockets.write.get()};
+    tls_stream client{trusting_client(), io::descriptor{sockets.read.take()}, "localhost"};
+};
+
+// In whatever order they have come: the rest of the ticket lets every writer go on, and leaves no reader out.
+TEST_F(tls_faults, many_wait_for_the_rest_of_a_ticket) {
+    for (const std::string_view order : {"rrw", "wrw", "wwr", "rww", "rwrw", "wrrw"})
+        coir::run([&] {
+            SCOPED_TRACE(order);
+            halted_client halted;
+            std::vector<fiber<std::error_code>> readers;
+            std::vector<fiber<std::error_code>> writers;
+            for (const char each : order) {
+                if (each == 'r')
+                    readers.push_back(spawn([&] {
+                        std::array<std::byte, 5> buffer{};
+                        return error_of([&](auto& error) { halted.client.read_some(buffer, error, 4s); });
+                    }));
+                else
+                    writers.push_back(spawn([&] {
+                        return error_of([&](auto& error) { halted.client.write_all(bytes_of("x"), error, 2s); });
+                    }));
+                this_fiber::yield();
+            }
+            halted.server.send_rest_and("");
+            std::string received;
+            for (auto& each : writers) {
+                EXPECT_FALSE(each.join());
+                received += halted.server.received();
+            }
+            EXPECT_EQ(received.size(), writers.size());
+            for (auto& each : readers) {
+                halted.server.send_rest_and("hello");
+                EXPECT_FALSE(each.join());
+            }
+        });
+}
+
+// One says that there will be no more, while another waits in the same place to write.
+TEST_F(tls_faults, shut_down_while_half_a_ticket_keeps_a_writer_waiting) {
+    coir::run([] {
+        halted_client halted;
+        auto ending = spawn([&] { halted.client.shutdown_write(2s); });
+        this_fiber::yield();
+        auto writer =
+            spawn([&] { return error_of([&](auto& error) { halted.client.write_all(bytes_of("x"), error, 2s); }); });
+        this_fiber::yield();
+        halted.server.send_rest_and("hello");
+        ending.join();
+        EXPECT_EQ(writer.join(), std::errc::broken_pipe);
+        EXPECT_EQ(halted.server.received(), ".");
+        std::array<std::byte, 5> buffer{};
+        EXPECT_EQ(halted.client.read_all(buffer, 2s), 5U) << "the other direction goes on";
+    });
+}
+
+// Each of them encrypts as much as waits to be sent at the most.
+TEST_F(tls_faults, half_a_ticket_keeps_several_writers_of_much_waiting) {
+    coir::run([] {
+        constexpr std::size_t much = 64 * 1024;
+        halted_client halted;
+        make_narrow(halted.client.native_handle());
+        std::vector<fiber<std::error_code>> writers;
+        for (int i = 0; i < 3; ++i) {
+            writers.push_back(spawn([&] {
+                return error_of(
+                    [&](auto& error) { halted.client.write_all(std::vector<std::byte>(much), error, 10s); });
+            }));
+            this_fiber::yield();
+        }
+        halted.server.send_rest_and("");
+        std::size_t received = 0;
+        const deadline until = 5s;
+        while (received < writers.size() * much && !until.has_passed()) {
+            this_fiber::yield();
+            received += halted.server.received().size();
+        }
+        EXPECT_EQ(received, writers.size() * much);
+        for (auto& each : writers)
+            EXPECT_FALSE(each.join());
+    });
+}
+
 // New keys, and the wish for the other's, `count` times and with nothing in between.
 void change_keys(tls_stream& side, int count) {
     for (int i = 0; i < count; ++i) {

@@ -257,6 +257,37 @@ TEST_F(tls, an_end_without_close_notify_is_none) {
     });
 }
 
+// The connection itself stays open and silent: nothing but the first reader tells the second one.
+TEST_F(tls, the_end_and_errors_are_for_all_readers) {
+    coir::run([] {
+        for (const auto& [version, is_end] : {std::pair{TLS1_2_VERSION, true},
+                                              {TLS1_2_VERSION, false},
+                                              {TLS1_3_VERSION, true},
+                                              {TLS1_3_VERSION, false}}) {
+            tls_pair pair = connect_tls();
+            SSL_set_max_proto_version(pair.client.native_tls(), version);
+            ASSERT_FALSE(shake_hands(pair).client);
+            const auto read = [&] {
+                std::array<std::byte, 8> buffer{};
+                return error_of([&](auto& error) { EXPECT_EQ(pair.server.read_some(buffer, error), 0U); });
+            };
+            auto first = spawn(read);
+            auto second = spawn(read);
+            this_fiber::yield();
+            if (is_end) {
+                ASSERT_EQ(SSL_shutdown(pair.client.native_tls()), 0);
+                pair.client.write_all({});
+            } else {
+                const std::string forged = std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x');
+                ASSERT_EQ(::send(pair.client.native_handle(), forged.data(), forged.size(), 0), 37);
+            }
+            const std::error_code error = first.join(5s);
+            EXPECT_EQ(static_cast<bool>(error), !is_end) << error.message();
+            EXPECT_EQ(second.join(5s), error);
+        }
+    });
+}
+
 // A record that has half arrived when the deadline passes, or the reader is cancelled, is read by the next call.
 TEST_F(tls, interrupted_reads_lose_nothing) {
     coir::run([] {
