@@ -135,6 +135,7 @@ int child_process::look(io::exit_status& status) noexcept {
 int child_process::wait(loop& here, io::exit_status& status, deadline until) noexcept {
     constexpr std::chrono::milliseconds pause{10};
     const int number = handle_;
+    const std::uint32_t generation = ownership::generation(number);
     for (;;) {
         awaiting_end work{*this};
         const int error = perform(here, number, work, until).error;
@@ -144,7 +145,6 @@ int child_process::wait(loop& here, io::exit_status& status, deadline until) noe
         }
         // It has ended, but another process that traces it, a debugger, has to take note of that first; or it is being
         // waited for by somebody else at this moment. Nothing tells when that is over.
-        const std::uint32_t generation = ownership::generation(number);
         wait_record record{wait_kind::sleep, nullptr};
         if (here.wait(record, std::min(until, deadline{pause})) == wake_reason::cancelled)
             return was_cancelled;
