@@ -39,7 +39,7 @@ public:
     enum class state { going_on, starved, ended, failed };
     /// Why the call was left.
     [[nodiscard]] state left_for() const noexcept { return state_; }
-    /// Of `from`.
+    /// Of `from`; at the end, what had ended it before: in the kernel's eyes a reset is told once only.
     [[nodiscard]] int error() const noexcept { return error_; }
     void resume() noexcept { state_ = state::going_on; }
 
@@ -51,12 +51,15 @@ public:
         }
         const ssize_t seen =
             ::recv(from_.number, buffer_.data(), std::min(rest_, buffer_.size()), MSG_PEEK | MSG_DONTWAIT);
-        if (seen == 0)
+        if (seen == 0) {
+            error_ = from_.slot->broken;
             return leave(state::ended);
+        }
         if (seen == -1) {
             if (errno == EINTR)
                 return -1;
             error_ = errno;
+            note_broken(from_, error_);
             return leave(error_ == EAGAIN ? state::starved : state::failed);
         }
         const ssize_t written =
@@ -115,15 +118,15 @@ outcome copy_from_socket(loop& here, const transfer_end& from, const transfer_en
         switch (work.left_for()) {
         case peeking::state::going_on:
             return {work.moved(), 0};
-        case peeking::state::ended: // in the kernel's eyes: of a reset it tells once only
-            return {work.moved(), from.slot->broken};
+        case peeking::state::ended:
         case peeking::state::failed:
-            note_broken(here, from.number, work.error());
             return {work.moved(), work.error()};
         case peeking::state::starved:
             break;
         }
         work.resume();
+        if (!from.is_still_open()) // the slice may have ended, and the number may be another file's now
+            return {work.moved(), EBADF};
         asking data{direction::read};
         const int failure = perform(here, from.number, data, until).error;
         if (failure != 0)
@@ -131,12 +134,13 @@ outcome copy_from_socket(loop& here, const transfer_end& from, const transfer_en
     }
 }
 
-outcome copy_file(loop& here, int from, int to, std::size_t limit, deadline until) noexcept {
-    const off_t position = ::lseek(from, 0, SEEK_CUR);
+outcome copy_file(loop& here, const transfer_end& from, int to, std::size_t limit, deadline until) noexcept {
+    const off_t position = ::lseek(from.number, 0, SEEK_CUR);
     if (position == -1)
         return {0, errno};
-    const outcome done = send_file(here, to, from, static_cast<std::uint64_t>(position), limit, until);
-    ::lseek(from, position + static_cast<off_t>(done.bytes), SEEK_SET);
+    const outcome done = send_file(here, to, from.number, static_cast<std::uint64_t>(position), limit, until);
+    if (from.is_still_open())
+        ::lseek(from.number, position + static_cast<off_t>(done.bytes), SEEK_SET);
     return done;
 }
 
@@ -146,6 +150,8 @@ outcome copy_in_small_pieces(loop& here, const transfer_end& from, const transfe
     std::array<std::byte, PIPE_BUF> buffer;
     outcome done;
     while (done.error == 0 && done.bytes < limit) {
+        if (!to.is_still_open())
+            return {done.bytes, EBADF};
         asking room{direction::write};
         done.error = perform(here, to.number, room, until).error;
         if (done.error == 0 && !from.is_still_open())
@@ -182,7 +188,7 @@ outcome copy(loop& here, int from, int to, std::size_t limit, deadline until) no
     }
     switch (source.kind) {
     case descriptor_kind::file:
-        return copy_file(here, from, to, limit, until);
+        return copy_file(here, source, to, limit, until);
     case descriptor_kind::stream_socket:
         return copy_from_socket(here, source, sink, limit, until);
     default:

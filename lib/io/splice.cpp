@@ -47,6 +47,7 @@ public:
             errno = error;
             return -1;
         }
+        note_broken(out_, error);
         refusal_ = error;
         return 1;
     }
@@ -89,11 +90,11 @@ outcome splice(loop& here, int in, int out, std::size_t count, deadline until) n
         const int error = perform(here, in, work, until).error;
         if (error != 0 || work.refusal() == 0)
             return {work.moved(), error};
-        if (work.refusal() != EAGAIN) {
-            note_broken(here, out, work.refusal());
+        if (work.refusal() != EAGAIN)
             return {work.moved(), work.refusal()};
-        }
         work.resume();
+        if (!sink.is_still_open()) // the slice may have ended, and `out` may be another file now
+            return {work.moved(), EBADF};
         asking room{direction::write};
         const int failure = perform(here, out, room, until).error;
         if (failure != 0)

@@ -72,10 +72,9 @@ ssize_t quiet_splice(int in, const transfer_end& out, std::size_t count) noexcep
     return is_socket(out.kind) ? without_sigpipe(count, call) : call();
 }
 
-void note_broken(loop& here, int number, int error) noexcept {
-    descriptor_slot* slot = descriptors_of(here).find(number);
-    if (slot && slot->is_owned() && ends_connection(error))
-        slot->broken = error;
+void note_broken(const transfer_end& end, int error) noexcept {
+    if (end.slot->is_owned() && ends_connection(error))
+        end.slot->broken = error;
 }
 
 } // namespace coir::detail

@@ -23,7 +23,7 @@ struct transfer_end {
     /// It has not been closed since. perform() looks after one descriptor only.
     [[nodiscard]] bool is_still_open() const noexcept { return slot->generation == generation; }
 
-    const descriptor_slot* slot = nullptr;
+    descriptor_slot* slot = nullptr;
     std::uint32_t generation = 0;
 };
 
@@ -34,7 +34,8 @@ inline constexpr std::size_t most_at_once = std::size_t{64} * 1024;
 ssize_t quiet_sendfile(const transfer_end& out, int file, off_t offset, std::size_t count) noexcept;
 ssize_t quiet_splice(int in, const transfer_end& out, std::size_t count) noexcept;
 
-/// The connection at `number` has ended with `error`, which the kernel reports once only.
-void note_broken(loop& here, int number, int error) noexcept;
+/// The connection at `end` has ended with `error`, which the kernel reports once only. To be called before the fiber can yield, since
+/// then the number may become another connection's.
+void note_broken(const transfer_end& end, int error) noexcept;
 
 } // namespace coir::detail

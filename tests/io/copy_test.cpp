@@ -239,6 +239,55 @@ TEST_F(copying, moves_the_position_of_files) {
     });
 }
 
+// Closed, and its number used again, while `to` is full.
+TEST_F(copying, leaves_the_position_of_another_file_alone) {
+    coir::run([] {
+        const ends full = make_sockets();
+        raw from = make_file(numbers(1'000'000));
+        const raw other = make_file("0123456789");
+        ::lseek(other.get(), 3, SEEK_SET);
+        auto copier = spawn([in = from.get(), to = full.write.get()] {
+            return error_of([&](auto& error) { io::copy(in, to, io::no_limit, error); });
+        });
+        this_fiber::sleep_for(1ms);
+        const int number = from.take();
+        io::close(number);
+        const raw reused{::dup2(other.get(), number)};
+        std::vector<std::byte> drain(1'000'000);
+        std::error_code error;
+        io::read_all(full.read.get(), drain, error, 20ms);
+        EXPECT_EQ(copier.join(), std::errc::bad_file_descriptor);
+        EXPECT_EQ(::lseek(reused.get(), 0, SEEK_CUR), 3);
+    });
+}
+
+// As splice.opened_again_when_the_slice_ends: a call has found nothing in a socket.
+TEST_F(copying, from_what_is_opened_again_when_the_slice_ends) {
+    coir::run([] {
+        constexpr int calls_in_two_slices = 128;
+        std::array<std::byte, 1> byte{};
+        for (int calls = 0; calls <= calls_in_two_slices; ++calls) {
+            auto from = net::unix_stream::pair();
+            auto other = net::unix_stream::pair();
+            const auto to = net::unix_stream::pair();
+            io::pipe_ends unrelated = io::pipe();
+            bool begins = false;
+            auto copier = spawn([&, in = from.first.native_handle(), out = to.first.native_handle()] {
+                for (int i = 0; i < calls; ++i)
+                    unrelated.write.write_all(byte);
+                begins = true;
+                return error_of([&](auto& error) { io::copy(in, out, io::no_limit, error, 1s); });
+            });
+            while (!begins)
+                this_fiber::yield();
+            const int number = from.first.native_handle();
+            from.first.close();
+            io::descriptor reused{::dup2(other.first.native_handle(), number)};
+            ASSERT_EQ(copier.join(), std::errc::bad_file_descriptor) << calls;
+        }
+    });
+}
+
 TEST_F(copying, out_of_and_into_a_terminal) {
     for (const bool owned : {false, true})
         coir::run([owned] {

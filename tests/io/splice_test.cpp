@@ -192,5 +192,37 @@ TEST_F(splice, closed_meanwhile) {
     });
 }
 
+// The call's slice ends when it has found out that there is no room; where slices end is not known here: they end everywhere. What is
+// then at the number of `out` is not waited for.
+TEST_F(splice, opened_again_when_the_slice_ends) {
+    coir::run([] {
+        constexpr int calls_in_two_slices = 128;
+        const std::vector<std::byte> full(65'536);
+        std::array<std::byte, 1> byte{};
+        for (int calls = 0; calls <= calls_in_two_slices; ++calls) {
+            io::pipe_ends from = io::pipe();
+            io::pipe_ends to = io::pipe();
+            io::pipe_ends other = io::pipe();
+            io::pipe_ends unrelated = io::pipe();
+            from.write.write_all(byte);
+            to.write.write_all(full);
+            other.write.write_all(full);
+            bool begins = false;
+            auto mover = spawn([&, in = from.read.get(), out = to.write.get()] {
+                for (int i = 0; i < calls; ++i)
+                    unrelated.write.write_all(byte);
+                begins = true;
+                return error_of([&](auto& error) { io::splice(in, out, 1, error, 1s); });
+            });
+            while (!begins)
+                this_fiber::yield();
+            const int number = to.write.get();
+            to.write.close();
+            io::descriptor reused{::dup2(other.write.get(), number)};
+            ASSERT_EQ(mover.join(), std::errc::bad_file_descriptor) << calls;
+        }
+    });
+}
+
 } // namespace
 } // namespace coir::test
