@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 #include <new>
 #include <stdexcept>
 #include <sys/socket.h>
@@ -33,6 +35,9 @@ struct tls_connection {
     std::unique_ptr<tls_engine> engine;
     std::string host;
     bool has_ended_writing = false;
+    /// Of what has been given to the wire, so many bytes are the handshake: whoever transfers something sends these first.
+    std::uint64_t handshake_end = 0;
+    [[nodiscard]] bool has_sent_handshake() const noexcept { return wire.sent() >= handshake_end; }
     /// So many wait in the place of a reader for what a reader may receive: see decrypting.
     std::size_t waiting_writers = 0;
 };
@@ -71,9 +76,11 @@ private:
     Function function_;
 };
 
-// Sends all that is stored.
-progress send_stored(loop& here, tls_connection& on, deadline until) noexcept {
-    attempts sending{direction::write, [&on] { return on.wire.send_stored(); }};
+// Sends all that is stored, or as much of it as belongs to the first `enough` bytes of the connection.
+progress send_stored(loop& here, tls_connection& on, deadline until,
+                     std::uint64_t enough = std::numeric_limits<std::uint64_t>::max()) noexcept {
+    const auto is_enough = [&] { return on.wire.sent() >= enough; };
+    attempts sending{direction::write, [&] { return is_enough() || on.wire.send_stored() || is_enough(); }};
     const int error = perform(here, on.transport.native_handle(), sending, until).error;
     // The system tells one only what has ended the connection: a reader, if it came first.
     return error == EPIPE && on.engine->failure() ? failed(on) : ended(error);
@@ -91,19 +98,30 @@ void send_what_goes(tls_connection& on) noexcept {
 progress shake_hands(loop& here, tls_connection& on, deadline until) noexcept {
     if (on.engine->failure())
         return failed(on);
-    if (on.engine->has_shaken_hands())
+    if (on.engine->has_shaken_hands() && on.has_sent_handshake())
         return {};
     tls_step step = tls_step::wants_input;
     // A client begins, in the place of a writer, where nothing may be received: another fiber may have begun before, and wait for
     // that.
     bool begins = on.engine->is_client();
-    do {
+    for (;;) {
+        // Perhaps what an earlier call has left. Not what a writer has added: if a reader waits for room for that, and the peer's as
+        // well, nobody reads.
+        if (!on.has_sent_handshake())
+            if (const progress sent = send_stored(here, on, until, on.handshake_end); sent.error)
+                return sent;
+        // Others have taken part since the last step was made, if only its slice has ended in perform().
+        if (on.engine->has_shaken_hands())
+            return {};
         attempts shaking{begins ? direction::write : direction::read, [&] {
                              if (begins)
                                  on.wire.look_away();
                              else
                                  on.wire.look_again();
+                             const bool was_over = on.engine->has_shaken_hands();
                              step = on.engine->shake_hands();
+                             if (!was_over)
+                                 on.handshake_end = on.wire.given();
                              // The peer has to have ours before there is any use in waiting for its own.
                              if (begins || step != tls_step::wants_input || !on.wire.send_stored())
                                  return true;
@@ -118,12 +136,7 @@ progress shake_hands(loop& here, tls_connection& on, deadline until) noexcept {
             on.wire.drop_stored();
             return failed(on);
         }
-        if (on.wire.has_unsent())
-            if (const progress sent = send_stored(here, on, until); sent.error)
-                return sent;
-        // Others have taken part since the step was made, if only its slice has ended in perform().
-    } while (!on.engine->has_shaken_hands());
-    return {};
+    }
 }
 
 // Reads what is there: a step in the place of a reader.

@@ -82,7 +82,9 @@ bool tls_wire::send_or_store(std::span<const std::byte> bytes) noexcept {
         refusal_ = errno;
     }
     errno = before;
-    return store(bytes.subspan(static_cast<std::size_t>(std::max<ssize_t>(sent, 0))));
+    const auto taken = static_cast<std::size_t>(std::max<ssize_t>(sent, 0));
+    sent_ += taken;
+    return store(bytes.subspan(taken));
 }
 
 bool tls_wire::send_stored() noexcept {
@@ -94,6 +96,7 @@ bool tls_wire::send_stored() noexcept {
         const ssize_t sent = ::send(socket_, stored_.get() + begin_, end_ - begin_, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0) {
             begin_ += static_cast<std::size_t>(sent);
+            sent_ += static_cast<std::uint64_t>(sent);
         } else if (errno != EINTR) {
             note_failure();
             return false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <sys/types.h>
@@ -35,6 +36,9 @@ public:
 
     [[nodiscard]] bool has_unsent() const noexcept { return begin_ != end_; }
     [[nodiscard]] std::size_t unsent() const noexcept { return end_ - begin_; }
+    /// Of all that has ever been given: so many bytes have been sent, or are stored.
+    [[nodiscard]] std::uint64_t given() const noexcept { return sent_ + unsent(); }
+    [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
     /// Sends what is stored. False, and errno, when the socket does not take it all. No SIGPIPE (hazard D9).
     bool send_stored() noexcept;
     /// It will never be sent.
@@ -50,6 +54,7 @@ private:
     bool drained_ = false;
     int broken_ = 0;  // errno with which the connection ended; the kernel reports it once only
     int refusal_ = 0; // errno of a send_or_store()
+    std::uint64_t sent_ = 0;
 
     // Bytes begin_ to end_ of stored_. Memory only while there is something: most connections are idle.
     std::unique_ptr<std::byte[]> stored_;

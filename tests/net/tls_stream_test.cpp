@@ -117,6 +117,39 @@ TEST_F(tls, a_handshake_is_over_for_all_at_once) {
     });
 }
 
+// Both sides begin with more than there is room for. Readers wait for the handshake to be sent, not for what a writer has added
+// since.
+TEST_F(tls, the_first_transfers_go_both_ways) {
+    coir::run([] {
+        const net::tls_context context = trusting_client();
+        const net::tls_context server_context = good_server();
+        const std::vector<std::byte> much(300'000);
+        bool is_over = false;
+        auto busy = spawn([&] { // slices are long, and writers come from the handshake to their data in one
+            while (!is_over)
+                this_fiber::yield();
+        });
+        for (int i = 0; i < 10; ++i) {
+            auto [near, far] = net::unix_stream::pair();
+            make_narrow(near.native_handle());
+            make_narrow(far.native_handle());
+            tls_stream client{context, std::move(near), "localhost"};
+            tls_stream server{server_context, std::move(far)};
+            task_group group;
+            for (tls_stream* side : {&client, &server}) {
+                group.spawn([&, side] { side->write_all(much); });
+                group.spawn([&, side] {
+                    std::vector<std::byte> buffer(much.size());
+                    EXPECT_EQ(side->read_all(buffer), buffer.size());
+                });
+            }
+            with_timeout(5s, [&] { group.join(); });
+        }
+        is_over = true;
+        busy.join();
+    });
+}
+
 // Two fibers on each stream: one writes, one reads.
 void send_both_ways(tls_pair& pair, std::size_t total) {
     task_group group;
