@@ -52,8 +52,9 @@ public:
 
     /// Writes `data`, all of it and at least one byte, and passes `descriptors` along with the first byte: the peer gets
     /// duplicates of them; the caller keeps his. At most 253. Errors also: std::errc::invalid_argument: too many, or no data;
-    /// bad_file_descriptor: one of them; too_many_references (ETOOMANYREFS): too many are on their way. When any bytes have
-    /// been written (see io::transfer_error, io::transfer_cancelled) the descriptors are on their way as well.
+    /// bad_file_descriptor: one of them, perhaps closed meanwhile; too_many_references (ETOOMANYREFS): too many are on their
+    /// way. When any bytes have been written (see io::transfer_error, io::transfer_cancelled) the descriptors are on their way
+    /// as well.
     ///
     ///     const std::array passed{file.get()};
     ///     peer.write_with(std::as_bytes(std::span{"f", 1}), passed, 5s);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ public:
 
     sending_message(bool is_stream, std::span<const std::byte> data, std::span<const int> descriptors,
                     const net::unix_endpoint* to) noexcept
-        : rest_(data), descriptors_(descriptors), to_(to), is_stream_(is_stream) {}
+        : rest_(data), descriptors_(descriptors), generations_(generations()), to_(to), is_stream_(is_stream) {}
 
     static bool is_empty() noexcept { return false; }
 
@@ -49,6 +50,11 @@ public:
             header.msg_namelen = static_cast<socklen_t>(to_->native_size());
         }
         if (!descriptors_.empty()) {
+            // One was closed while this waited: its number may be that of a file which is not for the peer.
+            if (generations() != generations_) {
+                errno = EBADF;
+                return -1;
+            }
             header.msg_control = control.bytes.data();
             header.msg_controllen = CMSG_SPACE(descriptors_.size_bytes());
             cmsghdr& first = *CMSG_FIRSTHDR(&header);
@@ -70,8 +76,17 @@ public:
     }
 
 private:
+    // Each only ever grows.
+    [[nodiscard]] std::uint64_t generations() const noexcept {
+        std::uint64_t sum = 0;
+        for (const int each : descriptors_)
+            sum += ownership::generation(each);
+        return sum;
+    }
+
     std::span<const std::byte> rest_;
     std::span<const int> descriptors_;
+    const std::uint64_t generations_; // of descriptors_ at the beginning
     const net::unix_endpoint* to_;
     bool is_stream_;
 };

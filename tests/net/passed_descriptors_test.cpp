@@ -5,6 +5,7 @@
 #include <chrono>
 #include <numeric>
 #include <string>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <vector>
@@ -368,6 +369,32 @@ TEST_F(passed_descriptors, deadline_and_cancellation_say_how_far_it_got) {
     EXPECT_THROW((void)none.read_with({}, {}), std::logic_error);
     EXPECT_EQ(error_of([&](auto& error) { none.write_with(bytes_of("x"), {}, error); }),
               std::errc::operation_not_permitted);
+}
+
+// Closed, and its number used again, while there is no room: what is there now is nothing for the peer.
+TEST_F(passed_descriptors, closed_while_the_call_waits) {
+    coir::run([] {
+        auto [near, far] = unix_stream::pair();
+        const std::vector<std::byte> much(1'000'000);
+        std::error_code error;
+        near.write_all(much, error, 1ms);
+        io::pipe_ends passed = io::pipe();
+        const raw secret{::memfd_create("secret", MFD_CLOEXEC)};
+        auto sender = spawn([&, &near = near, number = passed.read.get()] {
+            return error_of([&](auto& e) { near.write_with(bytes_of("x"), std::array{number}, e); });
+        });
+        this_fiber::yield();
+        const int number = passed.read.get();
+        passed.read.close();
+        const raw reused{::dup2(secret.get(), number)};
+        std::array<io::descriptor, 1> into;
+        std::vector<std::byte> buffer(much.size());
+        far.read_all(buffer, error, 10ms);
+        EXPECT_EQ(sender.join(), std::errc::bad_file_descriptor);
+        EXPECT_EQ(error_of([&, &far = far](auto& e) { (void)far.read_with(buffer, into, e, 1ms); }),
+                  std::errc::timed_out);
+        EXPECT_FALSE(into[0]);
+    });
 }
 
 TEST_F(passed_descriptors, an_end_and_a_reset_are_what_they_are_for_other_reads) {
