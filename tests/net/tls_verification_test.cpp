@@ -196,6 +196,26 @@ TEST_F(tls_verification, a_host_is_a_whole_name) {
     });
 }
 
+// The certificates fill the socket, and the deadline passes when the client has nothing more to hear. Its next call is a read, and
+// sends the rest first.
+TEST_F(tls_verification, many_certificates_of_a_client_in_a_hurry) {
+    net::tls_identity known = trusted_authority().issue({.name = "alice"});
+    for (int i = 0; i < 30; ++i)
+        known.certificate_pem += trusted_authority().pem();
+    coir::run([&] {
+        auto [near, far] = net::unix_stream::pair();
+        make_narrow(near.native_handle());
+        tls_stream client{client_with(known), std::move(near), "localhost"};
+        tls_stream server{server_asking(net::client_certificate::require), std::move(far)};
+        for (tls_stream* each : {&client, &server, &client})
+            EXPECT_EQ(error_of([&](auto& error) { each->handshake(error, 5ms); }), std::errc::timed_out);
+        auto answer = spawn([&] { server.write_all(bytes_of("hello"), 5s); });
+        std::array<std::byte, 5> buffer{};
+        EXPECT_EQ(client.read_all(buffer, 5s), 5U);
+        answer.join();
+    });
+}
+
 // What is trusted is that of the context that accepts, whatever host the client asks for.
 TEST_F(tls_verification, the_name_asked_for_does_not_choose_who_vouches) {
     using net::client_certificate;
