@@ -95,7 +95,7 @@ TEST_F(tls, the_slice_of_a_writer_ends_in_the_handshake) {
                 EXPECT_EQ(pair.server.read_all(buffer), 3U);
                 EXPECT_EQ(pair.server.write_all(buffer), 3U);
             });
-            group.spawn([&] {
+            group.spawn([&, &in = in] {
                 for (int i = 0; i < calls; ++i)
                     in.write_all(byte);
                 pair.client.write_all(bytes_of("abc"));
