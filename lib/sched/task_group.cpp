@@ -76,11 +76,11 @@ bool has_deadline(const fiber_base& fiber) noexcept {
 }
 
 // All members, `running` being the last, wait for a place, and for ever: only a member that ends gives one up. Those that have been
-// woken meanwhile do not; and the opener allows no more of them, since it waits here, too.
+// woken meanwhile do not; and the opener allows no more of them, since it waits here, too, and for ever.
 bool all_wait_for_place(task_group_state& group, const fiber_base& running) noexcept {
     const wait_record* const opener = group.scope.fiber->waiting;
     if (group.promised != 0 || group.members_waiting != group.running || !opener || opener->object != &group ||
-        has_deadline(running))
+        has_deadline(running) || has_deadline(*group.scope.fiber))
         return false;
     std::size_t waiting = 0;
     group.waiting_for_place.for_each([&](const wait_record& record) {

@@ -226,6 +226,21 @@ TEST_F(max_concurrent, members_that_wait_in_spawn_while_the_opener_may_allow_mor
     });
 }
 
+// When it has passed, the opener may allow more.
+TEST_F(max_concurrent, members_that_wait_in_spawn_while_the_opener_waits_with_a_deadline_are_no_deadlock) {
+    run_on(driver, [this] {
+        bool spawned = false;
+        task_group group{.max_concurrent = 1};
+        group.spawn([&] { group.spawn([&] { spawned = true; }); });
+        EXPECT_FALSE(coir::try_with_timeout(1s, [&] { group.join(); }));
+        EXPECT_EQ(driver.elapsed(), 1s);
+        group.max_concurrent = 3;
+        group.spawn([] {});
+        group.join();
+        EXPECT_TRUE(spawned);
+    });
+}
+
 // One that has been cancelled, but has not run since, is about to leave its place.
 TEST_F(max_concurrent, a_member_that_stops_waiting_in_spawn_is_no_deadlock) {
     run_on(driver, [] {
