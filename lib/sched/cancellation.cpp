@@ -27,13 +27,16 @@
 namespace coir::detail {
 namespace {
 
-// Cancellation reaches the place in `fiber` around which `scope` is the next. While exceptions unwind the stack: that of a scope
-// that catches it before they go on.
-bool is_reached(const fiber_base& fiber, const scope_state* scope, int unwinding = 0) noexcept {
+enum class whom : bool { fiber, members };
+
+// Cancellation reaches the place in `fiber` around which `scope` is the next, or the members of a group there. While exceptions
+// unwind the stack: that of a scope that catches it before they go on.
+bool is_reached(const fiber_base& fiber, const scope_state* scope, int unwinding = 0,
+                whom asked = whom::fiber) noexcept {
     for (; scope && scope->fiber == &fiber; scope = scope->outer) {
         if (scope->cancelled && (unwinding == 0 || scope->catches_at == unwinding))
             return true;
-        if (scope->shields)
+        if (scope->shields && !(scope->spares_members && asked == whom::members))
             return false;
     }
     if (unwinding != 0)
@@ -57,7 +60,7 @@ public:
             if (!scope->group)
                 continue;
             // Members know nothing more of what is around them: while a deep tree unwinds, each level does so once.
-            const bool reached = is_reached(fiber, scope);
+            const bool reached = reaches_members(*scope);
             if (std::exchange(scope->reached, reached) == reached)
                 continue;
             scope->group->members.for_each([this](group_member& member) {
@@ -149,6 +152,12 @@ constexpr int patience = 100;
 
 } // namespace
 
+// In a destructor that runs because of an exception the opener is told nothing from further out, and so are those who do a part of
+// its work.
+bool reaches_members(const scope_state& scope) noexcept {
+    return scope.cancelled || is_reached(*scope.fiber, scope.outer, scope.group->exceptions_at_start, whom::members);
+}
+
 const scope_state* find_membership(const fiber_base& fiber) noexcept {
     const scope_state* scope = fiber.scope;
     while (scope && scope->fiber == &fiber)
@@ -235,7 +244,7 @@ outer_cancellation_pause::outer_cancellation_pause(scope_state& around) noexcept
     while (*place_ != &around)
         place_ = &(*place_)->outer;
     scope_.fiber = around.fiber;
-    scope_.shields = scope_.is_pause = true;
+    scope_.shields = scope_.is_pause = scope_.spares_members = true;
     scope_.outer = std::exchange(*place_, &scope_);
     update_cancellation(*scope_.fiber);
 }

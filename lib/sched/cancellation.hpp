@@ -30,8 +30,12 @@ void cancel_shields(fiber_base& fiber) noexcept;
 /// The scope of the task group whose member it is, with whose opener it is cancelled; or null.
 [[nodiscard]] const scope_state* find_membership(const fiber_base& fiber) noexcept;
 
+/// The members of the group whose scope it is are cancelled, by it or from further out.
+[[nodiscard]] bool reaches_members(const scope_state& scope) noexcept;
+
 /// While it lives, the running fiber is cancelled by scopes inside `around` only: what cancels that one, or comes from further out,
-/// does not reach it. For calls that are all about what is in `around`, which it does reach.
+/// does not reach it. For calls that are all about what is in `around`, which it does reach, as it does the members of groups
+/// further in.
 class outer_cancellation_pause {
 public:
     explicit outer_cancellation_pause(scope_state& around) noexcept;

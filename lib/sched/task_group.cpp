@@ -133,7 +133,7 @@ void report_failures(const task_group_state& group) {
 task_group_state::task_group_state() : exceptions_at_start(std::uncaught_exceptions()) {
     enter_scope(scope, deadline::never());
     scope.group = this;
-    scope.reached = scope.fiber->cancel_requested;
+    scope.reached = scope.fiber->cancel_requested && reaches_members(scope);
 }
 
 task_group_state::~task_group_state() {

@@ -337,6 +337,45 @@ TEST_F(a_task_group, goes_on_when_a_scope_inside_it_ends_the_waiting_in_join) {
     EXPECT_EQ(driver.elapsed(), 5s);
 }
 
+// While it joins the outer one, of which a member is slow to end.
+TEST_F(a_task_group, opened_inside_another_that_is_joined_is_reached_by_what_cancels_that_one) {
+    run_on(driver, [this] {
+        std::string log;
+        fiber<void> worker = spawn([&] {
+            task_group outer;
+            outer.spawn([] {
+                const coir::shield in_peace;
+                this_fiber::sleep_for(5s);
+            });
+            task_group inner;
+            inner.spawn([&] {
+                try {
+                    this_fiber::sleep_for(1h);
+                } catch (const cancelled&) {
+                    EXPECT_EQ(driver.elapsed(), 1s);
+                    log += "cancelled ";
+                    throw;
+                }
+            });
+            outer.join();
+        });
+        this_fiber::sleep_for(1s);
+        worker.cancel();
+        EXPECT_THROW(worker.join(), cancelled);
+        EXPECT_EQ(log, "cancelled ");
+        EXPECT_EQ(driver.elapsed(), 5s);
+        log.clear();
+        task_group outer;
+        task_group inner;
+        inner.spawn([&] { sleep_and_tell(1h, log); });
+        outer.spawn([&] { outer.cancel(); });
+        outer.join();
+        inner.join();
+        EXPECT_EQ(log, "cancelled ");
+        EXPECT_EQ(driver.elapsed(), 5s);
+    });
+}
+
 TEST_F(a_task_group, is_reached_by_cancellation_of_the_opener_and_of_scopes_around_it) {
     run_on(driver, [this] {
         std::string log;
@@ -578,6 +617,50 @@ TEST_F(a_task_group, may_be_opened_in_a_destructor_during_unwinding) {
             log += error.what();
         }
         EXPECT_EQ(log, "cancelled in between outer");
+    });
+}
+
+// Where the opener's own calls complete, too.
+TEST_F(a_task_group, in_a_destructor_of_a_cancelled_fiber_does_its_work) {
+    struct runs_members_at_end {
+        std::string& log;
+        ~runs_members_at_end() {
+            {
+                task_group group;
+                group.spawn([&] {
+                    task_group inside;
+                    inside.spawn([&] { sleep_and_tell(1s, log); });
+                });
+                group.spawn([&] { sleep_and_tell(2s, log); });
+                group.join();
+            }
+            EXPECT_FALSE(coir::try_with_timeout(1s, [&] {
+                task_group group;
+                group.spawn([&] { sleep_and_tell(1h, log); });
+                group.join();
+            }));
+            task_group group;
+            group.spawn([&] { sleep_and_tell(1h, log); });
+            group.spawn([&] { group.cancel(); });
+            group.join();
+        }
+    };
+    run_on(driver, [this] {
+        std::string log;
+        const auto work = [&] {
+            const runs_members_at_end at_end{log};
+            this_fiber::sleep_for(1s);
+        };
+        fiber<void> before = spawn(work);
+        this_fiber::yield();
+        before.cancel();
+        EXPECT_THROW(before.join(), cancelled);
+        EXPECT_EQ(log, "slept slept cancelled cancelled ");
+        EXPECT_EQ(driver.elapsed(), 3s);
+        log.clear();
+        EXPECT_FALSE(coir::try_with_timeout(500ms, work));
+        EXPECT_EQ(log, "slept slept cancelled cancelled ");
+        EXPECT_EQ(driver.elapsed(), 6500ms);
     });
 }
 

@@ -27,6 +27,7 @@ struct scope_state : timer {
     bool cancelled = false;            ///< sticky
     bool shields = false;              ///< cancellation from further out does not reach in
     bool is_pause = false;             ///< of the library: nothing ends it early
+    bool spares_members = false;       ///< shields its fiber only, not the members of groups inside
     bool reached = false;              ///< of a group: what is inside is cancelled, by this scope or from further out
 };
 
