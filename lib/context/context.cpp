@@ -4,7 +4,9 @@
 #include "base/thread_end.hpp"
 #include "base/throw_cancelled.hpp"
 #include "context/floating_point.hpp"
+#include "context/resumers.hpp"
 #include "context/switch.hpp"
+#include "stack/slab_table.hpp"
 #include "stack/stack_pools.hpp"
 
 #include <coir/cancelled.hpp>
@@ -119,6 +121,22 @@ void destroy_context(context_state& state) noexcept {
     state.stacks->end_promise();
     if (state.stacks->exceeds(2 * pooled_stacks))
         state.stacks->trim(pooled_stacks, pooled_stacks);
+}
+
+resumers find_resumers(const void* place) noexcept {
+    resumers found;
+    for (slab_extent slab; find_slab(place, slab) && slab.owners == &contexts_as_owners;) {
+        const void* const owner = slab.geometry.at(slab.bottom_at(place)).label().owner;
+        const resumption* const resumer = owner ? static_cast<const context_state*>(owner)->resumer : nullptr;
+        if (!resumer)
+            break;
+        if (!resumer->is_plain) {
+            found.unwinding += static_cast<int>(resumer->exceptions->uncaught_exceptions);
+            found.handles = found.handles || resumer->exceptions->caught_exceptions;
+        }
+        place = resumer->stack_pointer;
+    }
+    return found;
 }
 
 void rethrow_failure(context_state& state) {

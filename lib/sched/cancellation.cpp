@@ -2,6 +2,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/throw_cancelled.hpp"
+#include "context/resumers.hpp"
 #include "sched/describe.hpp"
 #include "sched/loop.hpp"
 #include "sched/task_group.hpp"
@@ -9,6 +10,7 @@
 #include <coir/detail/task_group_state.hpp>
 
 #include <cstdlib>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -29,12 +31,34 @@ namespace {
 
 enum class whom : bool { fiber, members };
 
+// Who waits for the context that `place` is on the stack of, if `fiber` runs one.
+resumers resumers_around(const fiber_base& fiber, const void* place) noexcept {
+    const auto* const address = static_cast<const std::byte*>(place);
+    const bool is_on_own_stack =
+        fiber.stack && address >= fiber.stack && address < fiber.stack + fiber.stacks->geometry().bytes;
+    return is_on_own_stack ? resumers{} : find_resumers(place);
+}
+
+// Exceptions that unwind the stack of the running fiber, and of contexts that it is in.
+int unwinding_now(const fiber_base& running) noexcept {
+    return std::uncaught_exceptions() + resumers_around(running, __builtin_frame_address(0)).unwinding;
+}
+
+// The same when it was at a place that is in the same context as `scope`, and `unwinding` was std::uncaught_exceptions() there.
+int unwinding_at(const scope_state& scope, int unwinding) noexcept {
+    return unwinding + resumers_around(*scope.fiber, &scope).unwinding;
+}
+
+bool is_caught_before(const scope_state& scope, int unwinding) noexcept {
+    return scope.catches_at != scope_state::never && unwinding_at(scope, scope.catches_at) == unwinding;
+}
+
 // Cancellation reaches the place in `fiber` around which `scope` is the next, or the members of a group there. While exceptions
 // unwind the stack: that of a scope that catches it before they go on.
 bool is_reached(const fiber_base& fiber, const scope_state* scope, int unwinding = 0,
                 whom asked = whom::fiber) noexcept {
     for (; scope && scope->fiber == &fiber; scope = scope->outer) {
-        if (scope->cancelled && (unwinding == 0 || scope->catches_at == unwinding))
+        if (scope->cancelled && (unwinding == 0 || is_caught_before(*scope, unwinding)))
             return true;
         if (scope->shields && !(scope->spares_members && asked == whom::members))
             return false;
@@ -44,9 +68,10 @@ bool is_reached(const fiber_base& fiber, const scope_state* scope, int unwinding
     return fiber.cancel_called || (scope && scope->reached); // of which it is a member
 }
 
-// Exceptions that unwind the stack of `fiber`, which is not running.
+// As unwinding_now(), of one that waits.
 int unwinding_of(const fiber_base& fiber) noexcept {
-    return fiber.is_plain ? 0 : static_cast<int>(fiber.exceptions->uncaught_exceptions);
+    const int innermost = fiber.is_plain ? 0 : static_cast<int>(fiber.exceptions->uncaught_exceptions);
+    return innermost + resumers_around(fiber, fiber.stack_pointer).unwinding;
 }
 
 // Fibers for which something has changed, in the order of update(). They are linked through their memberships: trees of
@@ -109,7 +134,7 @@ void update_all(fiber_base& fiber) noexcept {
 // The task group of the running fiber whose failure is why its calls fail. In a destructor that runs because of an exception
 // nobody catches that.
 task_group_state* find_failed_group(const fiber_base& running) noexcept {
-    if (std::uncaught_exceptions() != 0)
+    if (unwinding_now(running) != 0)
         return nullptr;
     for (scope_state* scope = running.scope; scope && scope->fiber == &running && !scope->shields; scope = scope->outer)
         if (scope->group && !scope->group->failures.empty() && is_cause_of_cancellation(*scope))
@@ -122,6 +147,9 @@ task_group_state* find_failed_group(const fiber_base& running) noexcept {
 void report_if_swallowed(fiber_base& running, const char* what, const char* operation) {
     if (running.swallow_reported || thread_exceptions().caught_exceptions || std::uncaught_exceptions() != 0)
         return;
+    if (const resumers around = resumers_around(running, __builtin_frame_address(0));
+        around.handles || around.unwinding != 0)
+        return;
     running.swallow_reported = true;
     report(describe(running) + " has not passed on " + what +
            " (is there a catch (...) without throw?), and now calls " + operation);
@@ -129,7 +157,7 @@ void report_if_swallowed(fiber_base& running, const char* what, const char* oper
 
 // The same for who has been told by error codes only.
 void report_if_deaf(fiber_base& running) {
-    if (running.swallow_reported || std::uncaught_exceptions() != 0)
+    if (running.swallow_reported || unwinding_now(running) != 0)
         return;
     running.swallow_reported = true;
     report(describe(running) +
@@ -155,7 +183,8 @@ constexpr int patience = 100;
 // In a destructor that runs because of an exception the opener is told nothing from further out, and so are those who do a part of
 // its work.
 bool reaches_members(const scope_state& scope) noexcept {
-    return scope.cancelled || is_reached(*scope.fiber, scope.outer, scope.group->exceptions_at_start, whom::members);
+    const int unwinding = unwinding_at(scope, scope.group->exceptions_at_start);
+    return scope.cancelled || is_reached(*scope.fiber, scope.outer, unwinding, whom::members);
 }
 
 const scope_state* find_membership(const fiber_base& fiber) noexcept {
@@ -172,8 +201,9 @@ void update_cancellation(fiber_base& fiber) noexcept {
         fiber.owner->wake(*fiber.waiting, wake_reason::cancelled);
 }
 
-bool is_due_while_unwinding(const fiber_base& fiber, int unwinding) noexcept {
-    return is_reached(fiber, fiber.scope, unwinding);
+bool may_be_told(const fiber_base& running) noexcept {
+    const int unwinding = unwinding_now(running);
+    return unwinding == 0 || is_reached(running, running.scope, unwinding);
 }
 
 void cancel(fiber_base& fiber) noexcept {
@@ -296,7 +326,7 @@ void set_scope_deadline(scope_state& scope, deadline until) {
 }
 
 bool is_cause_of_cancellation(const scope_state& scope) noexcept {
-    return scope.cancelled && (scope.shields || !is_reached(*scope.fiber, scope.outer, std::uncaught_exceptions()));
+    return scope.cancelled && (scope.shields || !is_reached(*scope.fiber, scope.outer, unwinding_now(*scope.fiber)));
 }
 
 } // namespace coir::detail

@@ -4,21 +4,18 @@
 #include <coir/detail/scope_state.hpp>
 
 #include <cstddef>
-#include <exception>
 
 namespace coir::detail {
 
-/// `fiber` has been cancelled, and `unwinding` exceptions unwind its stack: something that is cancelled also catches that in the
-/// destructor that is running.
-[[nodiscard]] bool is_due_while_unwinding(const fiber_base& fiber, int unwinding) noexcept;
+/// The running fiber, which has been cancelled, may be told so.
+[[nodiscard]] bool may_be_told(const fiber_base& running) noexcept;
 
-/// The running fiber has been cancelled and may be told so: not while an exception unwinds its stack, when another one out
-/// of a destructor would end the program (hazard A5); unless it is caught in there.
+/// The running fiber has been cancelled and may be told so: not while an exception unwinds its stack, or that of who waits for the
+/// context that it is in, when another one out of a destructor would end the program (hazard A5); unless it is caught in there.
 [[nodiscard]] inline bool cancellation_due(const fiber_base& running) noexcept {
     if (!running.cancel_requested) [[likely]]
         return false;
-    const int unwinding = std::uncaught_exceptions();
-    return unwinding == 0 || is_due_while_unwinding(running, unwinding);
+    return may_be_told(running);
 }
 
 /// Cancels `fiber` as a whole.

@@ -21,12 +21,7 @@ struct guarded_stack {
     std::byte* bottom;
 
     guarded_stack(const slab_extent& its_slab, const void* address) noexcept
-        : slab(its_slab), guard(slab.begin + offset_of(address) / slab.geometry.pitch() * slab.geometry.pitch()),
-          bottom(guard + slab.geometry.guard_bytes) {}
-
-    [[nodiscard]] std::size_t offset_of(const void* address) const noexcept {
-        return static_cast<std::size_t>(static_cast<const std::byte*>(address) - slab.begin);
-    }
+        : slab(its_slab), guard(slab.guard_at(address)), bottom(slab.bottom_at(address)) {}
 
     /// In the guard, or in the stack.
     [[nodiscard]] bool contains(const void* address) const noexcept {

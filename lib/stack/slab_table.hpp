@@ -23,6 +23,16 @@ struct slab_extent {
     std::size_t count;
     stack_geometry geometry;
     const owner_description* owners; ///< of its stacks; lives for ever; may be null
+
+    /// The guard that `address` is in, or below the stack that it is in.
+    [[nodiscard]] std::byte* guard_at(const void* address) const noexcept {
+        const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(address) - begin);
+        return begin + offset / geometry.pitch() * geometry.pitch();
+    }
+    /// The lowest usable byte of that stack.
+    [[nodiscard]] std::byte* bottom_at(const void* address) const noexcept {
+        return guard_at(address) + geometry.guard_bytes;
+    }
 };
 
 /// A slab's entry in the table of all slabs of the process, as long as it lives.

@@ -5,7 +5,10 @@
 #include <coir/cancelled.hpp>
 #include <coir/context.hpp>
 #include <coir/fiber.hpp>
+#include <coir/generator.hpp>
+#include <coir/task_group.hpp>
 #include <coir/this_fiber.hpp>
+#include <coir/with_timeout.hpp>
 
 #include <gtest/gtest.h>
 
@@ -193,6 +196,84 @@ TEST_F(context_in_fiber, destructors_in_it_may_block_while_it_is_unwound) {
         EXPECT_EQ(driver.elapsed(), 2s);
         other.join();
     });
+}
+
+/// What a destructor of a cancelled fiber does, contexts within contexts.
+TEST_F(context_in_fiber, run_by_a_destructor_is_told_of_cancellation_as_little_as_that_one) {
+    std::string log;
+    struct reads_at_end {
+        std::string& log;
+        ~reads_at_end() {
+            coir::generator<int> numbers = [this](auto& yield) {
+                coir::generator<int> inside = [](auto& yield_inside) {
+                    this_fiber::sleep_for(1s);
+                    yield_inside(1);
+                    coir::task_group group;
+                    group.spawn([] { this_fiber::sleep_for(1s); });
+                    group.join();
+                    yield_inside(2);
+                };
+                for (const int each : inside)
+                    yield(each);
+                if (!coir::try_with_timeout(1s, [] { this_fiber::sleep_for(1h); }))
+                    log += "late ";
+                try {
+                    throw std::runtime_error("handled");
+                } catch (const std::runtime_error&) {
+                    this_fiber::sleep_for(1s);
+                }
+                yield(3);
+            };
+            for (const int each : numbers)
+                log += std::to_string(each) + ' ';
+            EXPECT_FALSE(coir::try_with_timeout(1s, [] {
+                coir::generator<int> last = [](auto& /*yield*/) { this_fiber::sleep_for(1h); };
+                (void)last.begin();
+            }));
+        }
+    };
+    run_on(driver, [&] {
+        const auto work = [&] {
+            const reads_at_end at_end{log};
+            this_fiber::sleep_for(1h);
+        };
+        fiber<void> worker = spawn(work);
+        this_fiber::sleep_for(1s);
+        worker.cancel();
+        EXPECT_THROW(worker.join(), cancelled);
+        EXPECT_EQ(log, "1 2 late 3 ");
+        EXPECT_EQ(driver.elapsed(), 6s);
+        // In the middle of it.
+        log.clear();
+        fiber<void> other = spawn([&] {
+            const reads_at_end at_end{log};
+            throw std::runtime_error("other");
+        });
+        this_fiber::sleep_for(500ms);
+        other.cancel();
+        EXPECT_THROW(other.join(), std::runtime_error);
+        EXPECT_EQ(log, "1 2 late 3 ");
+        EXPECT_EQ(driver.elapsed(), 11s);
+    });
+}
+
+TEST_F(context_in_fiber, run_by_a_handler_of_cancellation_does_not_swallow_it) {
+    testing::internal::CaptureStderr();
+    run_on(driver, [] {
+        fiber<void> worker = spawn([] {
+            try {
+                this_fiber::sleep_for(1h);
+            } catch (const cancelled&) {
+                context good_bye{[](context::self& /*self*/) { this_fiber::yield(); }};
+                good_bye.resume();
+                throw;
+            }
+        });
+        this_fiber::yield();
+        worker.cancel();
+        EXPECT_THROW(worker.join(), cancelled);
+    });
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST_F(context_in_fiber, keeps_its_exceptions_while_its_fiber_sleeps) {
