@@ -49,8 +49,12 @@ int unwinding_at(const scope_state& scope, int unwinding) noexcept {
     return unwinding + resumers_around(*scope.fiber, &scope).unwinding;
 }
 
-bool is_caught_before(const scope_state& scope, int unwinding) noexcept {
-    return scope.catches_at != scope_state::never && unwinding_at(scope, scope.catches_at) == unwinding;
+// While exceptions unwind the stack: who is inside `scope` is told of its cancellation. For members of groups in there that need not
+// be caught by the opener.
+bool is_told(const scope_state& scope, int unwinding, whom asked) noexcept {
+    if (scope.catches_at != scope_state::never && unwinding_at(scope, scope.catches_at) == unwinding)
+        return true;
+    return asked == whom::members && scope.group && unwinding_at(scope, scope.group->exceptions_at_start) == unwinding;
 }
 
 // Cancellation reaches the place in `fiber` around which `scope` is the next, or the members of a group there. While exceptions
@@ -58,7 +62,7 @@ bool is_caught_before(const scope_state& scope, int unwinding) noexcept {
 bool is_reached(const fiber_base& fiber, const scope_state* scope, int unwinding = 0,
                 whom asked = whom::fiber) noexcept {
     for (; scope && scope->fiber == &fiber; scope = scope->outer) {
-        if (scope->cancelled && (unwinding == 0 || is_caught_before(*scope, unwinding)))
+        if (scope->cancelled && (unwinding == 0 || is_told(*scope, unwinding, asked)))
             return true;
         if (scope->shields && !(scope->spares_members && asked == whom::members))
             return false;

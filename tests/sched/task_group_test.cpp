@@ -640,6 +640,8 @@ TEST_F(a_task_group, in_a_destructor_of_a_cancelled_fiber_does_its_work) {
                 group.join();
             }));
             task_group group;
+            task_group inside;
+            inside.spawn([&] { sleep_and_tell(1h, log); });
             group.spawn([&] { sleep_and_tell(1h, log); });
             group.spawn([&] { group.cancel(); });
             group.join();
@@ -655,11 +657,11 @@ TEST_F(a_task_group, in_a_destructor_of_a_cancelled_fiber_does_its_work) {
         this_fiber::yield();
         before.cancel();
         EXPECT_THROW(before.join(), cancelled);
-        EXPECT_EQ(log, "slept slept cancelled cancelled ");
+        EXPECT_EQ(log, "slept slept cancelled cancelled cancelled ");
         EXPECT_EQ(driver.elapsed(), 3s);
         log.clear();
         EXPECT_FALSE(coir::try_with_timeout(500ms, work));
-        EXPECT_EQ(log, "slept slept cancelled cancelled ");
+        EXPECT_EQ(log, "slept slept cancelled cancelled cancelled ");
         EXPECT_EQ(driver.elapsed(), 6500ms);
     });
 }
