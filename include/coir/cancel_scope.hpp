@@ -19,6 +19,9 @@ namespace coir {
 /// tightest wins. What a call has completed is not lost: completion wins. A shield inside keeps cancellation from outside
 /// out.
 ///
+/// The fiber is inside, whatever function it is in: so a generator does not yield, nor a context suspend, inside a scope or a task
+/// group of its own. The consumer would be inside as well, and the scopes of both would be left in the wrong order.
+///
 ///     coir::cancel_scope scope{2s};
 ///     const bool in_time = scope.run([&] {
 ///         connect();
@@ -36,8 +39,8 @@ public:
     cancel_scope(const cancel_scope&) = delete;
     cancel_scope& operator=(const cancel_scope&) = delete;
 
-    /// Calls `function()`. True: it has returned. False: this scope was cancelled, and coir::cancelled came out; that is
-    /// the end of the cancellation: blocking calls work again.
+    /// Calls `function()`. True: it has returned; the scope goes on, and with it its deadline, until it is left. False: this scope was
+    /// cancelled, and coir::cancelled came out; that is the end of the cancellation: blocking calls work again.
     /// Any other exception passes, and so does coir::cancelled when it is (also) meant for something further out.
     /// In a destructor that runs because an exception unwinds the stack, where nothing is told of cancellation from further out,
     /// `function` is told of this scope's.

@@ -43,6 +43,7 @@ namespace detail {
 /// What the function throws arrives at the begin() or ++ that asked for the next element, and ends the sequence. To
 /// destroy a generator in the middle unwinds its function: yield() throws coir::cancelled there. To destroy it while
 /// its function runs, that is from inside, aborts.
+/// It must not yield inside a cancel_scope, with_timeout() or task_group of its own, which the consumer would be in as well.
 ///
 /// Threads: as context. A generator may be moved at any time, its iterators stay valid.
 template <class Reference> class generator : public std::ranges::view_base {
