@@ -51,7 +51,7 @@ public:
             return true;
         } catch (const cancelled&) {
             if (!is_cause())
-                throw;
+                detail::pass_on_cancelled();
         }
         detail::end_cancellation(state_);
         has_ended_one_ = true;

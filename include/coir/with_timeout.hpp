@@ -33,7 +33,7 @@ template <class Function> std::invoke_result_t<Function> with_timeout(deadline u
         return std::invoke(std::forward<Function>(function));
     } catch (const cancelled&) {
         if (!scope.is_cause())
-            throw;
+            detail::pass_on_cancelled();
     }
     throw timed_out{};
 }

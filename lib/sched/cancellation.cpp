@@ -238,6 +238,15 @@ void throw_cancelled(fiber_base& running, const char* operation, std::size_t tra
     throw_cancelled();
 }
 
+// The group may have failed after the exception was thrown, while that unwound the stack. It cannot leave the group, outside of which
+// nobody is cancelled.
+void pass_on_cancelled() {
+    const loop* here = loop::current_with_running_fiber();
+    if (task_group_state* failed = here ? find_failed_group(here->running()) : nullptr)
+        throw_failure(*failed);
+    throw;
+}
+
 void note_refusal(fiber_base& running) {
     if (running.cancel_told < (running.cancel_thrown ? patience_after_throw : patience))
         ++running.cancel_told;

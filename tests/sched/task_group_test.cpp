@@ -188,6 +188,40 @@ TEST_F(a_task_group, throws_the_failure_from_blocking_calls_of_its_opener) {
     });
 }
 
+// Cancellation that is on its way to a scope inside the group is overtaken by the failure: it must not leave the group.
+TEST_F(a_task_group, that_fails_while_a_scope_inside_it_unwinds_throws_the_failure) {
+    struct sleeps_at_end {
+        ~sleeps_at_end() { this_fiber::sleep_for(2s); }
+    };
+    const auto work = [] {
+        const sleeps_at_end at_end;
+        this_fiber::sleep_for(1h);
+    };
+    run_on(driver, [&] {
+        const bool in_time = coir::try_with_timeout(1h, [&] {
+            try {
+                task_group group;
+                group.spawn(fail_after, 2s, "member");
+                coir::with_timeout(1s, work);
+                FAIL();
+            } catch (const failure& error) {
+                EXPECT_STREQ(error.what(), "member");
+            }
+        });
+        EXPECT_TRUE(in_time);
+        EXPECT_THROW(
+            {
+                task_group group;
+                group.spawn(fail_after, 2s, "member");
+                cancel_scope scope{1s};
+                scope.run(work);
+            },
+            failure);
+        EXPECT_EQ(driver.elapsed(), 6s);
+        this_fiber::yield();
+    });
+}
+
 TEST_F(a_task_group, whose_body_leaves_by_an_exception_cancels_and_awaits_the_members) {
     run_on(driver, [this] {
         std::string log;

@@ -57,6 +57,9 @@ COIR_EXPORT void set_scope_deadline(scope_state& scope, deadline until);
 /// What is now unwinding, or has unwound, the scope's fiber by coir::cancelled, is this scope's cancellation and none from
 /// further out.
 [[nodiscard]] COIR_EXPORT bool is_cause_of_cancellation(const scope_state& scope) noexcept;
+/// In a handler of a coir::cancelled that is meant for something further out: throws it on; or the failure of a task group, if one
+/// inside of which the handler is has failed meanwhile, and is all there is to be told of.
+[[noreturn]] COIR_EXPORT void pass_on_cancelled();
 
 /// While it lives cancellation does not reach the running fiber; outside of fibers it does nothing.
 class COIR_EXPORT cancellation_pause {
