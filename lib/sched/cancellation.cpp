@@ -227,10 +227,13 @@ void cancel_shields(fiber_base& fiber) noexcept {
 
 void throw_cancelled(fiber_base& running, const char* operation, std::size_t transferred) {
     task_group_state* failed = find_failed_group(running);
-    if (running.cancel_thrown)
-        report_if_swallowed(running, failed ? "the failure of its task group" : "coir::cancelled", operation);
-    running.cancel_thrown = true;
-    running.cancel_told = 0;
+    if (unwinding_now(running) ==
+        0) { // else it stays in a destructor, and what comes from further out has not been told
+        if (running.cancel_thrown)
+            report_if_swallowed(running, failed ? "the failure of its task group" : "coir::cancelled", operation);
+        running.cancel_thrown = true;
+        running.cancel_told = 0;
+    }
     if (failed)
         throw_failure(*failed);
     if (transferred != 0)

@@ -125,6 +125,24 @@ TEST(swallowed, is_not_the_cancellation_of_a_scope_that_has_been_left) {
     EXPECT_EQ(end.errors, "");
 }
 
+// The fiber is cancelled meanwhile, and told so only after that.
+TEST(swallowed, is_not_the_cancellation_of_a_scope_in_a_destructor_that_unwinds) {
+    struct gives_up_at_end {
+        ~gives_up_at_end() {
+            EXPECT_FALSE(coir::try_with_timeout(1s, [] { this_fiber::sleep_for(2h); }));
+        }
+    };
+    EXPECT_EQ(report_of([] {
+                  try {
+                      const gives_up_at_end at_end;
+                      throw std::runtime_error("of the fiber's own");
+                  } catch (const std::runtime_error&) {}
+                  this_fiber::sleep_for(2h);
+                  ADD_FAILURE();
+              }),
+              "");
+}
+
 TEST(swallowed, through_a_frame_that_waits_while_it_is_unwound_is_reported_as_well) {
     const std::string report = report_of([] {
         try {
