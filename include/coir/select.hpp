@@ -32,7 +32,10 @@ public:
         return from_.enter_receiver(record());
     }
     void leave() noexcept override { from_.leave(record()); }
-    bool complete(wake_reason why) override { return why == wake_reason::closed || into_.has_value(); }
+    bool complete(wake_reason why) override {
+        // Without a value it was called for one that lies there: another case must not be chosen over that, or nobody takes it.
+        return why == wake_reason::closed || into_.has_value() || try_now();
+    }
 
 private:
     channel_core& from_;

@@ -216,6 +216,45 @@ TEST_F(select, one_that_sends_and_receives_does_not_meet_itself_but_another) {
 }
 
 // Hazard G4: what is sent is received, by whomever.
+/// Whose first move takes a second and fails.
+struct unmoved_at_first {
+    unmoved_at_first() = default;
+    unmoved_at_first(unmoved_at_first&&) {
+        if (std::exchange(fails, false)) {
+            this_fiber::sleep_for(1s);
+            throw std::runtime_error("not moved");
+        }
+    }
+    static inline bool fails = false;
+};
+
+// Else the other receiver would go on waiting for what is there.
+TEST_F(select, called_for_a_message_that_somebody_has_put_back_takes_it) {
+    run_on(driver, [] {
+        for (int i = 0; i < 20; ++i) {
+            channel<unmoved_at_first> messages{1};
+            coir::event event;
+            messages.send({});
+            unmoved_at_first::fails = true;
+            fiber<void> failing = spawn([&] {
+                EXPECT_THROW((void)messages.receive(), std::runtime_error);
+                event.set();
+            });
+            this_fiber::yield();
+            fiber<std::size_t> selecting = spawn([&] {
+                std::optional<unmoved_at_first> message;
+                return coir::select(receive_from(messages, message), is_set(event));
+            });
+            fiber<void> receiving = spawn([&] { EXPECT_TRUE(messages.receive(1h)); });
+            failing.join();
+            EXPECT_EQ(selecting.join(), 0U);
+            messages.send({});
+            receiving.join();
+        }
+    });
+    EXPECT_EQ(driver.elapsed(), 20s);
+}
+
 TEST_F(select, many_selectors_on_many_channels_lose_nothing) {
     run_on(driver, [] {
         std::array<channel<int>, 8> all;
