@@ -227,8 +227,8 @@ void cancel_shields(fiber_base& fiber) noexcept {
 
 void throw_cancelled(fiber_base& running, const char* operation, std::size_t transferred) {
     task_group_state* failed = find_failed_group(running);
-    if (unwinding_now(running) ==
-        0) { // else it stays in a destructor, and what comes from further out has not been told
+    // In a destructor during unwinding it will stay there, and what comes from further out has not been told.
+    if (unwinding_now(running) == 0) {
         if (running.cancel_thrown)
             report_if_swallowed(running, failed ? "the failure of its task group" : "coir::cancelled", operation);
         running.cancel_thrown = true;
