@@ -46,7 +46,7 @@ int unwinding_now(const fiber_base& running) noexcept {
 
 // The same when it was at a place that is in the same context as `scope`, and `unwinding` was std::uncaught_exceptions() there.
 int unwinding_at(const scope_state& scope, int unwinding) noexcept {
-    return unwinding + resumers_around(*scope.fiber, &scope).unwinding;
+    return unwinding + resumers_around(*scope.fiber, scope.place).unwinding;
 }
 
 // While exceptions unwind the stack: who is inside `scope` is told of its cancellation. For members of groups in there that need not
@@ -264,6 +264,7 @@ void enter_scope(scope_state& scope, deadline until) {
     loop& here = loop::of_running_fiber("cancel_scope");
     fiber_base& running = here.running();
     scope.fiber = &running;
+    scope.place = __builtin_frame_address(0); // not that of `scope`, which AddressSanitizer may have put elsewhere
     if (until <= deadline::passed())
         scope.cancelled = true;
     else if (!until.is_never())

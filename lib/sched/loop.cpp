@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -38,6 +39,19 @@ constexpr int switches_per_slice = 256;
 constexpr int switches_per_first_slice = 16;
 constexpr loop_time poll_interval = 50'000;
 constexpr loop_time longest_slice = 200'000;
+
+#ifdef COIR_RANDOM_SLICES
+// For tests, the same in each run: a call that may yield does so now and then, wherever it is (-Dslices=random).
+int next_slice(int longest) noexcept {
+    constinit static thread_local std::uint32_t state = 1;
+    state = state * 1'664'525 + 1'013'904'223;
+    return std::min(longest, static_cast<int>(state >> 29)); // 0 to 7
+}
+#else
+constexpr int next_slice(int longest) noexcept {
+    return longest;
+}
+#endif
 
 // How much memory goes back to the system at a time: when no fiber is ready, and when the loop looks at the clock while some
 // are. A chunk holds the control blocks of some 5,000 fibers, and is as much work as 64 stacks.
@@ -328,7 +342,7 @@ void loop::run(fiber_base& main) {
             current_ = nullptr;
             return;
         }
-        slice_ = slice_length_;
+        slice_ = next_slice(slice_length_);
         if (execution& to = next(); &to != &driving_) {
             if (stalls_) [[unlikely]]
                 stalls_->resume();

@@ -22,6 +22,7 @@ struct scope_state : timer {
 
     fiber_base* fiber = nullptr;       ///< that is inside
     scope_state* outer = nullptr;      ///< the next around it
+    const void* place = nullptr;       ///< where on the fiber's stack, or on that of a context, it was entered
     task_group_state* group = nullptr; ///< whose scope it is: the members are inside as well
     int catches_at = never;            ///< where coir::cancelled is caught: std::uncaught_exceptions() there
     bool cancelled = false;            ///< sticky
