@@ -414,10 +414,13 @@ int storm() {
         char byte = 0;
         for (int i = 0; i < 4; ++i)
             io::read_all(done[0], std::as_writable_bytes(std::span{&byte, 1}), 20s);
-        this_fiber::sleep_for(50ms); // it accepts what it can
-        const std::clock_t cpu = std::clock();
-        this_fiber::sleep_for(500ms);
-        if (std::clock() - cpu > CLOCKS_PER_SEC / 40) // 5 %
+        bool is_idle = false;
+        for (int i = 0; !is_idle && i < 3; ++i) { // at first it accepts what it can
+            const std::clock_t cpu = std::clock();
+            this_fiber::sleep_for(500ms);
+            is_idle = std::clock() - cpu <= CLOCKS_PER_SEC / 40; // 5 %
+        }
+        if (!is_idle)
             return 11;
         if (reports != 1)
             return 12;
