@@ -245,6 +245,8 @@ TEST_F(select, called_for_a_message_that_somebody_has_put_back_takes_it) {
                 std::optional<unmoved_at_first> message;
                 return coir::select(receive_from(messages, message), is_set(event));
             });
+            this_fiber::yield();
+            this_fiber::yield(); // it waits before the other one, also if its slice ends at once
             fiber<void> receiving = spawn([&] { EXPECT_TRUE(messages.receive(1h)); });
             failing.join();
             EXPECT_EQ(selecting.join(), 0U);
