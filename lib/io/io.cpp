@@ -74,7 +74,8 @@ void wait_writable(int descriptor, std::error_code& error, deadline until) noexc
     return transfer("io::read_some", descriptor, detail::reading{buffer, amount::some}, until);
 }
 
-[[gnu::hot]] std::size_t read_some(int descriptor, std::span<std::byte> buffer, std::error_code& error, deadline until) noexcept {
+[[gnu::hot]] std::size_t read_some(int descriptor, std::span<std::byte> buffer, std::error_code& error,
+                                   deadline until) noexcept {
     return transfer(error, descriptor, detail::reading{buffer, amount::some}, until);
 }
 
@@ -83,7 +84,7 @@ void wait_writable(int descriptor, std::error_code& error, deadline until) noexc
 }
 
 [[gnu::hot]] std::size_t write_some(int descriptor, std::span<const std::byte> buffer, std::error_code& error,
-                       deadline until) noexcept {
+                                    deadline until) noexcept {
     return transfer(error, descriptor, detail::writing{buffer, amount::some}, until);
 }
 
@@ -91,7 +92,8 @@ void wait_writable(int descriptor, std::error_code& error, deadline until) noexc
     return transfer("io::read_all", descriptor, detail::reading{buffer, amount::all}, until);
 }
 
-[[gnu::hot]] std::size_t read_all(int descriptor, std::span<std::byte> buffer, std::error_code& error, deadline until) noexcept {
+[[gnu::hot]] std::size_t read_all(int descriptor, std::span<std::byte> buffer, std::error_code& error,
+                                  deadline until) noexcept {
     return transfer(error, descriptor, detail::reading{buffer, amount::all}, until);
 }
 
@@ -100,7 +102,7 @@ void wait_writable(int descriptor, std::error_code& error, deadline until) noexc
 }
 
 [[gnu::hot]] std::size_t write_all(int descriptor, std::span<const std::byte> buffer, std::error_code& error,
-                      deadline until) noexcept {
+                                   deadline until) noexcept {
     return transfer(error, descriptor, detail::writing{buffer, amount::all}, until);
 }
 
@@ -109,7 +111,7 @@ void wait_writable(int descriptor, std::error_code& error, deadline until) noexc
 }
 
 [[gnu::hot]] std::size_t readv(int descriptor, std::span<const mutable_buffer> buffers, std::error_code& error,
-                  deadline until) noexcept {
+                               deadline until) noexcept {
     return transfer(error, descriptor, detail::reading_pieces{buffers}, until);
 }
 
@@ -118,7 +120,7 @@ void wait_writable(int descriptor, std::error_code& error, deadline until) noexc
 }
 
 [[gnu::hot]] std::size_t writev(int descriptor, std::span<const const_buffer> buffers, std::error_code& error,
-                   deadline until) noexcept {
+                                deadline until) noexcept {
     return transfer(error, descriptor, detail::writing_pieces{buffers}, until);
 }
 
