@@ -36,10 +36,10 @@ public:
         : from_(from), to_(to), rest_(limit), buffer_(buffer) {}
 
     [[nodiscard]] std::size_t moved() const noexcept { return moved_; }
-    enum class state { going_on, starved, ended, failed };
+    enum class state { going_on, starved, ended };
     /// Why the call was left.
     [[nodiscard]] state left_for() const noexcept { return state_; }
-    /// Of `from`; at the end, what had ended it before: in the kernel's eyes a reset is told once only.
+    /// Of `from`, with which it has ended, if any: maybe long ago, since in the kernel's eyes a reset is told once only.
     [[nodiscard]] int error() const noexcept { return error_; }
     void resume() noexcept { state_ = state::going_on; }
 
@@ -60,7 +60,7 @@ public:
                 return -1;
             error_ = errno;
             note_broken(from_, error_);
-            return leave(error_ == EAGAIN ? state::starved : state::failed);
+            return leave(error_ == EAGAIN ? state::starved : state::ended);
         }
         const ssize_t written =
             writing{buffer_.first(static_cast<std::size_t>(seen)), amount::some}.attempt(kind, number);
@@ -119,17 +119,12 @@ outcome copy_from_socket(loop& here, const transfer_end& from, const transfer_en
         case peeking::state::going_on:
             return {work.moved(), 0};
         case peeking::state::ended:
-        case peeking::state::failed:
             return {work.moved(), work.error()};
         case peeking::state::starved:
             break;
         }
         work.resume();
-        if (!from.is_still_open()) // the slice may have ended, and the number may be another file's now
-            return {work.moved(), EBADF};
-        asking data{direction::read};
-        const int failure = perform(here, from.number, data, until).error;
-        if (failure != 0)
+        if (const int failure = wait_until_ready(here, from, direction::read, until); failure != 0)
             return {work.moved(), failure};
     }
 }
@@ -150,10 +145,7 @@ outcome copy_in_small_pieces(loop& here, const transfer_end& from, const transfe
     std::array<std::byte, PIPE_BUF> buffer;
     outcome done;
     while (done.error == 0 && done.bytes < limit) {
-        if (!to.is_still_open())
-            return {done.bytes, EBADF};
-        asking room{direction::write};
-        done.error = perform(here, to.number, room, until).error;
+        done.error = wait_until_ready(here, to, direction::write, until);
         if (done.error == 0 && !from.is_still_open())
             done.error = EBADF;
         if (done.error != 0)

@@ -93,11 +93,7 @@ outcome splice(loop& here, int in, int out, std::size_t count, deadline until) n
         if (work.refusal() != EAGAIN)
             return {work.moved(), work.refusal()};
         work.resume();
-        if (!sink.is_still_open()) // the slice may have ended, and `out` may be another file now
-            return {work.moved(), EBADF};
-        asking room{direction::write};
-        const int failure = perform(here, out, room, until).error;
-        if (failure != 0)
+        if (const int failure = wait_until_ready(here, sink, direction::write, until); failure != 0)
             return {work.moved(), failure};
     }
 }

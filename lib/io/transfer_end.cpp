@@ -3,6 +3,7 @@
 #include "io/errors.hpp"
 #include "io/ev_driver.hpp"
 #include "io/find_kind.hpp"
+#include "io/perform.hpp"
 #include "io/transfer.hpp"
 
 #include <cerrno>
@@ -60,6 +61,13 @@ transfer_end transfer_end::of(loop& here, int number) noexcept {
     if (end.error == 0)
         end.never_blocks = is_never_blocked(number, end.kind);
     return end;
+}
+
+int wait_until_ready(loop& here, const transfer_end& end, direction way, deadline until) noexcept {
+    if (!end.is_still_open())
+        return EBADF;
+    asking work{way};
+    return perform(here, end.number, work, until).error;
 }
 
 ssize_t quiet_sendfile(const transfer_end& out, int file, off_t offset, std::size_t count) noexcept {

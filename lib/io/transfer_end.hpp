@@ -27,6 +27,10 @@ struct transfer_end {
     std::uint32_t generation = 0;
 };
 
+/// Waits until `end` is ready; an errno, or was_cancelled, or 0. EBADF also if it has been closed before: since the fiber has looked,
+/// its slice may have ended, and the number may be another file's.
+[[nodiscard]] int wait_until_ready(loop& here, const transfer_end& end, direction way, deadline until) noexcept;
+
 /// So much in one system call, what a pipe holds: a slice of them takes about half a millisecond, then others get their turn.
 inline constexpr std::size_t most_at_once = std::size_t{64} * 1024;
 
