@@ -130,10 +130,8 @@ resumers find_resumers(const void* place) noexcept {
         const resumption* const resumer = owner ? static_cast<const context_state*>(owner)->resumer : nullptr;
         if (!resumer)
             break;
-        if (!resumer->is_plain) {
-            found.unwinding += static_cast<int>(resumer->exceptions->uncaught_exceptions);
-            found.handles = found.handles || resumer->exceptions->caught_exceptions;
-        }
+        if (!resumer->is_plain)
+            found.add(*resumer->exceptions);
         place = resumer->stack_pointer;
     }
     return found;

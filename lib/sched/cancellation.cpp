@@ -10,7 +10,6 @@
 #include <coir/detail/task_group_state.hpp>
 
 #include <cstdlib>
-#include <exception>
 #include <string>
 #include <utility>
 
@@ -31,7 +30,8 @@ namespace {
 
 enum class whom : bool { fiber, members };
 
-// Who waits for the context that `place` is on the stack of, if `fiber` runs one.
+// Who waits for the context that `place` is on the stack of, if `fiber` runs one. Most do not, and find_resumers() looks through all
+// slabs there are.
 resumers resumers_around(const fiber_base& fiber, const void* place) noexcept {
     const auto* const address = static_cast<const std::byte*>(place);
     const bool is_on_own_stack =
@@ -39,9 +39,16 @@ resumers resumers_around(const fiber_base& fiber, const void* place) noexcept {
     return is_on_own_stack ? resumers{} : find_resumers(place);
 }
 
-// Exceptions that unwind the stack of the running fiber, and of contexts that it is in.
+// The running fiber and those who wait for the contexts that it is in.
+resumers running_and_around(const fiber_base& running) noexcept {
+    resumers all = resumers_around(running, __builtin_frame_address(0));
+    all.add(thread_exceptions());
+    return all;
+}
+
+// Exceptions that unwind their stacks.
 int unwinding_now(const fiber_base& running) noexcept {
-    return std::uncaught_exceptions() + resumers_around(running, __builtin_frame_address(0)).unwinding;
+    return running_and_around(running).unwinding;
 }
 
 // The same when it was at a place that is in the same context as `scope`, and `unwinding` was std::uncaught_exceptions() there.
@@ -74,8 +81,10 @@ bool is_reached(const fiber_base& fiber, const scope_state* scope, int unwinding
 
 // As unwinding_now(), of one that waits.
 int unwinding_of(const fiber_base& fiber) noexcept {
-    const int innermost = fiber.is_plain ? 0 : static_cast<int>(fiber.exceptions->uncaught_exceptions);
-    return innermost + resumers_around(fiber, fiber.stack_pointer).unwinding;
+    resumers all = resumers_around(fiber, fiber.stack_pointer);
+    if (!fiber.is_plain)
+        all.add(*fiber.exceptions);
+    return all.unwinding;
 }
 
 // Fibers for which something has changed, in the order of update(). They are linked through their memberships: trees of
@@ -149,10 +158,9 @@ task_group_state* find_failed_group(const fiber_base& running) noexcept {
 // That a fiber goes on after what a blocking call has thrown is said once. In a handler, it may still be passed on; in a
 // destructor, it may be what is being passed on.
 void report_if_swallowed(fiber_base& running, const char* what, const char* operation) {
-    if (running.swallow_reported || thread_exceptions().caught_exceptions || std::uncaught_exceptions() != 0)
+    if (running.swallow_reported)
         return;
-    if (const resumers around = resumers_around(running, __builtin_frame_address(0));
-        around.handles || around.unwinding != 0)
+    if (const resumers all = running_and_around(running); all.handles || all.unwinding != 0)
         return;
     running.swallow_reported = true;
     report(describe(running) + " has not passed on " + what +
