@@ -1,5 +1,7 @@
 #pragma once
 
+#include "await_end.hpp"
+
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -40,12 +42,11 @@ template <class Function> child_end in_child(Function function) {
     ::close(errors[1]);
     child_end end{};
     std::array<char, 4096> buffer{};
-    // A storm of signals may interrupt what the test itself waits for (tests/io/faults).
     for (ssize_t bytes = 0;
          (bytes = ::read(errors[0], buffer.data(), buffer.size())) > 0 || (bytes == -1 && errno == EINTR);)
         end.errors.append(buffer.data(), static_cast<std::size_t>(bytes > 0 ? bytes : 0));
     ::close(errors[0]);
-    while (::waitpid(child, &end.status, 0) == -1 && errno == EINTR) {}
+    end.status = await_end(child);
     // An emulator says so as well when the program in it dies of a signal.
     if (const auto begin = end.errors.find("qemu: uncaught target signal"); begin != std::string::npos)
         end.errors.erase(begin, end.errors.find('\n', begin) + 1 - begin);

@@ -71,12 +71,6 @@ TEST_F(borrowed, and_other_streams_carry_text) {
     });
 }
 
-int status_of(pid_t child) {
-    int status = 0;
-    while (::waitpid(child, &status, 0) == -1 && errno == EINTR) {}
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 // A child `cat` whose standard input and output are these.
 pid_t start_cat(int in, int out) {
     const pid_t child = fork_dependent();
@@ -148,7 +142,7 @@ TEST_F(borrowed, pipes_shared_with_a_child) {
         feeder.join();
         reader.join();
     });
-    EXPECT_EQ(status_of(cat), 0) << "cat: Resource temporarily unavailable";
+    EXPECT_EQ(exit_status_of(cat), 0) << "cat: Resource temporarily unavailable";
     EXPECT_EQ(::fcntl(out.read.get(), F_GETFL) & O_NONBLOCK, 0);
     EXPECT_EQ(out_mode & O_NONBLOCK, 0);
 }
@@ -180,7 +174,7 @@ TEST_F(borrowed, a_full_pipe_shared_with_a_child) {
         out.write.reset();
         feeder.join();
     });
-    EXPECT_EQ(status_of(cat), 0);
+    EXPECT_EQ(exit_status_of(cat), 0);
     reader.join();
     EXPECT_EQ(all, 2 * each);
 }
@@ -231,7 +225,7 @@ TEST_F(borrowed, a_terminal_shared_with_a_child) {
         EXPECT_EQ(text_of(std::span{buffer}.first(8)), "for cat\n");
         borrowed_descriptor{outside.get()}.write_all(bytes_of("\x04")); // end of file for cat
     });
-    EXPECT_EQ(status_of(cat), 0);
+    EXPECT_EQ(exit_status_of(cat), 0);
     EXPECT_EQ(::fcntl(inside.get(), F_GETFL), mode);
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "await_end.hpp"
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -111,14 +113,18 @@ inline pid_t fork_dependent() {
     return child;
 }
 
-/// Runs `body` in a child process; returns its exit status, or minus the signal that ended it.
+/// Of a child, when it has ended: its exit status, or minus the signal that ended it.
+inline int exit_status_of(pid_t child) {
+    const int status = await_end(child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/// Runs `body` in a child process; returns its exit_status_of().
 inline int in_child(const std::function<int()>& body) {
     const pid_t child = fork_dependent();
     if (child == 0)
         ::_exit(body());
-    int status = 0;
-    while (::waitpid(child, &status, 0) == -1 && errno == EINTR) {}
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return exit_status_of(child);
 }
 
 /// The error of a call of the form that reports through a std::error_code.

@@ -4,7 +4,6 @@
 #include <coir/coir.hpp>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <string>
 #include <sys/socket.h>
@@ -62,9 +61,7 @@ TEST_F(message_credentials, of_each_message_of_a_connection) {
         const pid_t child = fork_dependent();
         if (child == 0)
             ::_exit(::send(near.native_handle(), "child", 5, MSG_NOSIGNAL) == 5 ? 0 : 1);
-        int status = -1;
-        while (::waitpid(child, &status, 0) == -1 && errno == EINTR) {} // a storm of signals
-        ASSERT_EQ(status, 0);
+        ASSERT_EQ(exit_status_of(child), 0);
         near.close();
         std::array<std::byte, 8> buffer{};
         EXPECT_EQ(far.receive(buffer, 5s).sender, of_process(::getpid()));
