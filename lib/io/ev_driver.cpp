@@ -19,6 +19,11 @@ constexpr loop_time second = 1'000'000'000;
 // The fibers of so many are in the caches still when they run; 16, 32 and 128 were slower with 1,000 and 10,000 connections.
 constexpr std::size_t reports_at_once = 64;
 constexpr std::size_t all_reports = std::numeric_limits<std::size_t>::max();
+// libev sleeps for a minute at most, and so the kernel sets a timer for each sleep: 4 % of what a server with one connection
+// does. All waits are made as long as the interval in which timeouts are collected, and coir has no timeouts in libev. No int has
+// room for these seconds in ms, and that is what libev makes of them for epoll_wait(2): the instruction of x86-64 (cvttsd2si)
+// yields INT_MIN, no timeout and no timer; those of AArch64 and RISC-V yield INT_MAX, 24 days.
+constexpr ev_tstamp without_end = 1e7;
 constexpr loop_time longest_pause_of_files = 1'000'000; // see file_ring::is_stuck()
 
 struct ev_loop* make_events() {
@@ -29,6 +34,7 @@ struct ev_loop* make_events() {
     if (!made)
         throw std::system_error(errno != 0 ? errno : ENOSYS, std::generic_category(),
                                 "coir: cannot make an event loop");
+    ev_set_timeout_collect_interval(made, without_end);
     return made;
 }
 

@@ -13,7 +13,7 @@ namespace coir::detail {
 /// The driver of coir::run(): libev on epoll, whatever LIBEV_FLAGS says (hazard E7).
 ///
 /// libev's timers are not used: they count whole milliseconds (hazard E4), and the scheduler has its own. A
-/// timerfd wakes the loop for the earliest. While nothing happens libev itself wakes about once a minute.
+/// timerfd wakes the loop for the earliest. While nothing happens it sleeps.
 ///
 /// Descriptors made: libev's epoll, an eventfd, a timerfd, and once files are used a ring with its eventfd; all close-on-exec.
 class ev_driver final : public loop_driver {

@@ -9,9 +9,27 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
+#include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
+
+namespace {
+
+thread_local int shortest_timeout; // what libev passes to the function below, in ms; negative ones do not count
+
+} // namespace
+
+// A function in the program comes before the C library's.
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
+extern "C" int epoll_wait(int epoll, epoll_event* events, int size, int timeout) {
+    if (timeout >= 0)
+        shortest_timeout = std::min(shortest_timeout, timeout);
+    return static_cast<int>(::syscall(SYS_epoll_pwait, epoll, events, size, timeout, nullptr, 8));
+}
 
 namespace coir::test {
 namespace {
@@ -148,6 +166,19 @@ TEST_F(driver, computing_does_not_make_a_later_sleep_shorter) {
         this_fiber::sleep_for(20ms);
         EXPECT_GE(clock::now() - start, 20ms);
     });
+}
+
+// Neither wakes for nothing, nor makes the kernel set a timer for each sleep; where conversions saturate it does, for INT_MAX ms.
+TEST_F(driver, sleeps_have_no_end_of_libev) {
+    ev_driver made;
+    constexpr int none = std::numeric_limits<int>::max();
+    shortest_timeout = none;
+    made.notify();
+    made.run_once(for_ever);
+    made.run_once(made.now() + 2 * millisecond);
+    EXPECT_EQ(shortest_timeout, none);
+    made.run_once(without_waiting);
+    EXPECT_EQ(shortest_timeout, 0);
 }
 
 TEST_F(driver, a_time_in_the_past_does_not_wait) {
