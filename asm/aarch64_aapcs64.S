@@ -17,7 +17,7 @@
  *
  * A suspended stack
  * -----------------
- * One frame of 176 bytes. The offsets are repeated, and tied by static_assert, in lib/context/frame_aarch64.cpp.
+ * One frame of 176 bytes. The offsets are repeated, and tied by static_assert, in lib/context/frame_aarch64.hpp.
  *
  *      higher addresses
  *      +------------------------------+
@@ -45,7 +45,7 @@
  *  +32 | x21 ... x28 = 0              |
  *  +24 | x20 = function               |
  *  +16 | x19 = argument               |
- *   +8 | coir_entry, signed           |  by lib/context/frame_aarch64.cpp
+ *   +8 | coir_entry, signed           |  by lib/context/frame_aarch64.hpp
  *   +0 | x29 = 0                      |  end of the chain of frame records
  *      +------------------------------+  <- the handle
  *

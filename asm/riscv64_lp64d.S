@@ -28,7 +28,7 @@
  *
  * A suspended stack
  * -----------------
- * One frame of 208 bytes. The offsets are repeated, and tied by static_assert, in lib/context/frame_riscv64.cpp.
+ * One frame of 208 bytes. The offsets are repeated, and tied by static_assert, in lib/context/frame_riscv64.hpp.
  *
  *      higher addresses
  *      +------------------------------+

@@ -19,7 +19,7 @@
  * -----------------
  * Everything is in one frame of 64 bytes, below the frame of the function that called coir_switch. The address of
  * that frame is the whole handle of a suspended execution. The offsets are repeated, and tied by static_assert, in
- * lib/context/frame_x86_64.cpp.
+ * lib/context/frame_x86_64.hpp.
  *
  *      higher addresses
  *      +------------------------------+
@@ -40,7 +40,7 @@
  *
  * A fresh stack
  * -------------
- * The first switch to a stack is not a special case: lib/context/frame_x86_64.cpp writes the frame above by hand, with
+ * The first switch to a stack is not a special case: lib/context/frame_x86_64.hpp writes the frame above by hand, with
  * coir_entry as the return address, and two of the preserved registers carry the first call.
  *
  *      +------------------------------+  <- top of the stack, aligned to 16

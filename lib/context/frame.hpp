@@ -28,3 +28,12 @@ void coir_switch(void** suspended, void* resumed) noexcept;
 /// The function every fresh stack begins in; it ends backtraces.
 void coir_entry();
 }
+
+#if defined(COIR_SWITCH_BOOST)
+#elif defined(__x86_64__)
+#include "context/frame_x86_64.hpp"
+#elif defined(__aarch64__)
+#include "context/frame_aarch64.hpp"
+#elif defined(__riscv) && __riscv_xlen == 64
+#include "context/frame_riscv64.hpp"
+#endif

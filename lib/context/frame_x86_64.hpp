@@ -1,11 +1,13 @@
+#pragma once
+
 #include "context/frame.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <new>
 
 namespace coir::detail {
-namespace {
 
 /// The picture of asm/x86_64_sysv.S, field by field: written by coir_switch on suspension, read by it on resumption.
 struct switch_frame {
@@ -33,10 +35,8 @@ static_assert(offsetof(switch_frame, rbp) == 48);
 static_assert(offsetof(switch_frame, return_address) == 56);
 static_assert(sizeof(switch_frame) == 80, "64 bytes above the handle is the stack pointer: aligned to 16");
 
-} // namespace
-
-void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_control words, entry_function entry,
-                       void* argument) {
+inline void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_control words, entry_function entry,
+                              void* argument) {
     auto* frame = new (top - sizeof(switch_frame)) switch_frame{};
     frame->mxcsr = words.first;
     frame->x87_control_word = static_cast<std::uint16_t>(words.second);

@@ -1,11 +1,13 @@
+#pragma once
+
 #include "context/frame.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <new>
 
 namespace coir::detail {
-namespace {
 
 /// The picture of asm/aarch64_aapcs64.S, field by field: written by coir_switch on suspension, read by it on resumption.
 struct switch_frame {
@@ -34,7 +36,7 @@ using code_address = void (*)();
 
 /// What coir_switch authenticates: `address`, signed with key A for the stack pointer that it will be reached with.
 /// `hint #8` is pacia1716, which does nothing on a processor without pointer authentication.
-[[nodiscard]] code_address signed_return_address(code_address address, const void* stack_pointer) {
+[[nodiscard]] inline code_address signed_return_address(code_address address, const void* stack_pointer) {
     asm("mov x17, %0\n\t"
         "mov x16, %1\n\t"
         "hint #8\n\t"
@@ -45,10 +47,8 @@ using code_address = void (*)();
     return address;
 }
 
-} // namespace
-
-void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_control words, entry_function entry,
-                       void* argument) {
+inline void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_control words, entry_function entry,
+                              void* argument) {
     auto* frame = new (top - sizeof(switch_frame)) switch_frame{};
     frame->x30 = signed_return_address(coir_entry, frame->no_caller);
     frame->x19 = argument;
@@ -57,6 +57,6 @@ void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_con
     return frame;
 }
 
-void tune_switch() noexcept {}
+inline void tune_switch() noexcept {}
 
 } // namespace coir::detail

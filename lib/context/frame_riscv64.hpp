@@ -1,11 +1,13 @@
+#pragma once
+
 #include "context/frame.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <new>
 
 namespace coir::detail {
-namespace {
 
 /// The picture of asm/riscv64_lp64d.S, field by field: written by coir_switch on suspension, read by it on resumption.
 struct switch_frame {
@@ -29,10 +31,8 @@ static_assert(offsetof(switch_frame, ra) == 200);
 static_assert(offsetof(switch_frame, no_caller) == 208, "the stack pointer at coir_entry");
 static_assert(sizeof(switch_frame) % 16 == 0, "which is aligned as the top is");
 
-} // namespace
-
-void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_control words, entry_function entry,
-                       void* argument) {
+inline void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_control words, entry_function entry,
+                              void* argument) {
     auto* frame = new (top - sizeof(switch_frame)) switch_frame{};
     frame->rounding_mode = words.first;
     std::memcpy(&frame->s2, &entry, sizeof entry);
@@ -41,6 +41,6 @@ void* make_first_frame(std::byte* /*bottom*/, std::byte* top, floating_point_con
     return frame;
 }
 
-void tune_switch() noexcept {}
+inline void tune_switch() noexcept {}
 
 } // namespace coir::detail
