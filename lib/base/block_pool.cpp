@@ -70,6 +70,13 @@ block_pool::~block_pool() {
         delete shared_;
 }
 
+void* block_pool::allocate_otherwise(std::size_t size) {
+    if (size > largest)
+        return ::operator new(size);
+    add_chunk(index_of(size));
+    return allocate(size);
+}
+
 // Sees to it that there is a chunk with room for blocks of size (index + 1) * step.
 void block_pool::add_chunk(std::size_t index) {
     if (!shared_)

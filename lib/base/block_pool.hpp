@@ -28,12 +28,9 @@ public:
 
     /// As operator new.
     [[nodiscard]] void* allocate(std::size_t size) {
-        if (size > largest) [[unlikely]]
-            return ::operator new(size);
-        const std::size_t index = index_of(size);
-        if (with_room_[index].empty()) [[unlikely]]
-            add_chunk(index);
-        chunk& from = with_room_[index].front();
+        if (size > largest || with_room_[index_of(size)].empty()) [[unlikely]]
+            return allocate_otherwise(size);
+        chunk& from = with_room_[index_of(size)].front();
         void* block = from.freed;
         if (block) {
             from.freed = static_cast<link*>(block)->next;
@@ -98,6 +95,7 @@ private:
     static std::byte* map();
     static void unmap(chunk& unused) noexcept;
 
+    [[nodiscard, gnu::noinline]] void* allocate_otherwise(std::size_t size);
     void add_chunk(std::size_t index);
     void retire(chunk& unused) noexcept;
     bool take_back_returned() noexcept;

@@ -55,7 +55,7 @@ void fiber_base::operator delete(void* block, std::size_t size) noexcept {
 }
 
 void spawn_fiber(fiber_base& fiber, const spawn_parameters& parameters) {
-    loop::of_running_fiber("spawn()").spawn(fiber, parameters);
+    return loop::spawn(fiber, parameters);
 }
 
 void cancel_fiber(fiber_base& fiber) noexcept {

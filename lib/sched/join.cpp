@@ -24,6 +24,11 @@ namespace {
 
 } // namespace
 
+inline void loop::take_newest_out_of_queue() noexcept {
+    (void)ready_.pop_newest();
+    round_end_ = std::min(round_end_, ready_.pushed());
+}
+
 // The place of one that is not the newest remains, a vacancy, since the others would have to move. False: there is no room for a
 // vacancy, as the fiber may soon need another place.
 inline bool loop::take_out_of_queue(fiber_base& unstarted) noexcept {
@@ -34,13 +39,54 @@ inline bool loop::take_out_of_queue(fiber_base& unstarted) noexcept {
         ++vacancies_;
         return true;
     }
-    (void)ready_.pop_newest();
+    take_newest_out_of_queue();
     while (vacancies_ > 0 && ready_.newest() == &vacancy_) {
-        (void)ready_.pop_newest();
+        take_newest_out_of_queue();
         --vacancies_;
     }
-    round_end_ = std::min(round_end_, ready_.pushed());
     return true;
+}
+
+inline void loop::lend_turn(wait_record& record, fiber_base& self, fiber_base& fiber) noexcept {
+    record.value = turn();
+    --slice_;
+    running_ = &fiber;
+    errno_ = fiber.saved_errno;
+    return switch_stacks(exceptions_, self, fiber);
+}
+
+// The newest in the queue, has not started, and leaves no vacancy to look after.
+inline bool loop::has_just_spawned(const fiber_base& fiber) const noexcept {
+    return !ready_.empty() && ready_.newest() == &fiber && !fiber.stack && vacancies_ == 0;
+}
+
+// A join that is like a call: calls nothing, and therefore saves no registers. All else is behind a jump.
+void loop::join(wait_record& record, fiber_base& fiber, deadline until) {
+    loop* const here = current_;
+    if (here && here->running_ && here->has_just_spawned(fiber) && until.is_never() && here->slice_ > 0 &&
+        !here->running_->cancel_requested) [[likely]]
+        if (const stack reused = fiber.stacks->reuse(&fiber); reused.bottom) [[likely]] {
+            fiber_base& self = *here->running_;
+            record.owner = &self;
+            self.waiting = &record;
+            self.saved_errno = here->errno_;
+            fiber.joiners.push_back(record);
+            here->take_newest_out_of_queue();
+            here->start_on(reused, fiber);
+            return here->lend_turn(record, self, fiber);
+        }
+    return join_otherwise(record, fiber, until);
+}
+
+void loop::join_otherwise(wait_record& record, fiber_base& fiber, deadline until) {
+    loop& here = of_running_fiber("fiber::join()");
+    if (&here.running() == &fiber || &here != fiber.owner) [[unlikely]]
+        throw_wrong_joiner(here, fiber);
+    if (fiber.finished) { // since the caller looked: in the child of a fork() the first line has dropped it
+        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
+        return;
+    }
+    return here.park_until_end(record, fiber, until);
 }
 
 inline void loop::park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
@@ -57,22 +103,11 @@ inline void loop::park_until_end(wait_record& record, fiber_base& fiber, deadlin
     self.saved_errno = errno_;
     if (!start(fiber)) [[unlikely]]
         return switch_to_any(self); // it has ended
-    record.value = turn();
-    --slice_;
-    running_ = &fiber;
-    errno_ = fiber.saved_errno;
-    return switch_stacks(exceptions_, self, fiber);
+    return lend_turn(record, self, fiber);
 }
 
 void park_until_end(wait_record& record, fiber_base& fiber, deadline until) {
-    loop& here = loop::of_running_fiber("fiber::join()");
-    if (&here.running() == &fiber || &here != fiber.owner) [[unlikely]]
-        throw_wrong_joiner(here, fiber);
-    if (fiber.finished) { // since the caller looked: in the child of a fork() the first line has dropped it
-        record.reason.store(wake_reason::notified, std::memory_order_relaxed);
-        return;
-    }
-    return here.park_until_end(record, fiber, until);
+    return loop::join(record, fiber, until);
 }
 
 bool end_join(wait_record& record) {

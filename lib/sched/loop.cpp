@@ -106,18 +106,14 @@ void loop::throw_outside_loop(const char* operation) {
     throw std::logic_error(std::string{"coir: "} + operation + " was called outside coir::run()");
 }
 
-void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
-    stack_pool& stacks =
-        parameters.stack_size == 0 ? stacks_.of_default_size() : stacks_.of_size(parameters.stack_size);
-    // A fiber is once in the ready queue and has one timer at most: so neither waking nor parking can fail later.
-    ready_.reserve(fiber_count_ + 1 + vacancies_);
-    timers_.reserve(fiber_count_ + 1 + armed_scopes_);
-    if (!parameters.name.empty())
-        set_name(fiber, parameters.name);
-    if (!running_ || running_->storage)
-        inherit_context(fiber);
+// A fiber is once in the ready queue and has one timer at most: so neither waking nor parking can fail later.
+inline bool loop::has_room_for_one_more() const noexcept {
+    return fiber_count_ + vacancies_ < ready_.capacity() && fiber_count_ + armed_scopes_ < timers_.capacity();
+}
+
+inline void loop::add(fiber_base& fiber, stack_pool& stacks) {
     stacks.promise();
-    if (next_id_ == last_id_) {
+    if (next_id_ == last_id_) [[unlikely]] {
         next_id_ = next_block_of_ids.fetch_add(ids_per_block, std::memory_order_relaxed);
         last_id_ = next_id_ + ids_per_block;
     }
@@ -131,6 +127,53 @@ void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
     ++fiber_count_;
     fiber.place_in_queue = ready_.pushed();
     ready_.push(&fiber);
+}
+
+// Strong guarantee: all that can fail comes before anything has happened. It is out of line, behind a jump: so where it is not
+// needed no registers are saved for it.
+void loop::spawn(fiber_base& fiber, const spawn_parameters& parameters) {
+    loop* const here = current_;
+    if (here && here->running_ && !here->running_->storage && parameters.name.empty() && parameters.stack_size == 0 &&
+        here->has_room_for_one_more() && here->stacks_.of_default_size().can_promise_at_once()) [[likely]]
+        return here->add(fiber, here->stacks_.of_default_size());
+    return spawn_prepared(fiber, parameters);
+}
+
+void loop::spawn_prepared(fiber_base& fiber, const spawn_parameters& parameters) {
+    of_running_fiber("spawn()").prepare_and_add(fiber, parameters);
+}
+
+void loop::prepare_and_add(fiber_base& fiber, const spawn_parameters& parameters) {
+    stack_pool& stacks =
+        parameters.stack_size == 0 ? stacks_.of_default_size() : stacks_.of_size(parameters.stack_size);
+    ready_.reserve(fiber_count_ + 1 + vacancies_);
+    timers_.reserve(fiber_count_ + 1 + armed_scopes_);
+    if (!parameters.name.empty())
+        set_name(fiber, parameters.name);
+    if (!running_ || running_->storage)
+        inherit_context(fiber);
+    add(fiber, stacks);
+}
+
+// The end of a fiber, except for leaving its stack. Frees it if nobody refers to it. Returns who has lent it the turn, and gets
+// it back, or null.
+inline fiber_base* loop::finish(fiber_base& fiber) noexcept {
+    fiber.finished = true;
+    fiber.unlink();
+    --fiber_count_;
+    fiber.stacks->end_promise();
+    fiber_base* const lender = take_lender(fiber);
+    if (!fiber.joiners.empty() || &fiber == main_ || !fiber.has_handle)
+        announce_end(fiber);
+    return lender;
+}
+
+void loop::announce_end(fiber_base& fiber) noexcept {
+    wake_joiners(fiber);
+    if (&fiber == main_)
+        slice_ = 0; // drive() cancels the others
+    if (!fiber.has_handle)
+        delete &fiber;
 }
 
 void loop::start_failed(fiber_base& fiber) noexcept {
@@ -255,23 +298,6 @@ void loop::cancel_all() noexcept {
     });
 }
 
-// The end of a fiber, except for leaving its stack. Frees it if nobody refers to it. Returns who has lent it the turn, and gets
-// it back, or null.
-fiber_base* loop::finish(fiber_base& fiber) noexcept {
-    fiber.finished = true;
-    fiber.unlink();
-    --fiber_count_;
-    fiber.stacks->end_promise();
-    fiber_base* const lender = take_lender(fiber);
-    if (!fiber.joiners.empty())
-        wake_joiners(fiber);
-    if (&fiber == main_)
-        slice_ = 0; // drive() cancels the others
-    if (!fiber.has_handle)
-        delete &fiber;
-    return lender;
-}
-
 // The body of every stack: runs the running fiber, and then, without a switch, fibers that have not started yet and want
 // a stack of this size. Leaves the stack when the next fiber has one of its own.
 inline void loop::run_fibers() {
@@ -322,7 +348,7 @@ void fiber_main(void* argument) {
 
 void loop::run(fiber_base& main) {
     main_ = &main;
-    spawn(main, {"main", 0});
+    prepare_and_add(main, {"main", 0});
     drive();
     if (deadlocked_)
         main.failure = std::make_exception_ptr(

@@ -89,7 +89,8 @@ public:
     /// Of this process, so far: their fibers hold for ever what they hold.
     [[nodiscard]] static bool was_any_abandoned() noexcept { return any_abandoned_.load(std::memory_order_relaxed); }
 
-    void spawn(fiber_base& fiber, const spawn_parameters& parameters);
+    /// spawn_fiber().
+    static void spawn(fiber_base& fiber, const spawn_parameters& parameters);
 
     /// Suspends the running fiber until a source claims `record`, and says which. The caller has entered the record
     /// where its sources look. When wait() returns the record is in none of them.
@@ -109,11 +110,11 @@ public:
     }
     [[gnu::always_inline]] wake_reason end_wait(wait_record& record) noexcept;
 
-    /// park(), among the joiners of `fiber`, until it has ended. One that has not started runs now, in the turn of the running
-    /// fiber, and when it has run to its end, which gets the turn back: so a fiber that does not wait costs its joiner no
-    /// more than a call would, and those who spawn and join in their turn come to an end before others are begun, which would
-    /// need stacks. A fiber that waits, or a slice that ends, puts everybody into the ready queue as usual.
-    void park_until_end(wait_record& record, fiber_base& fiber, deadline until);
+    /// park_until_end(): park(), among the joiners of `fiber`, until it has ended. One that has not started runs now, in the
+    /// turn of the running fiber, and when it has run to its end, which gets the turn back: so a fiber that does not wait costs
+    /// its joiner no more than a call would, and those who spawn and join in their turn come to an end before others are begun,
+    /// which would need stacks. A fiber that waits, or a slice that ends, puts everybody into the ready queue as usual.
+    static void join(wait_record& record, fiber_base& fiber, deadline until);
 
     /// park() and the first half of end_wait(), for a shared record.
     void park_shared(shared_wait& record, deadline until) noexcept;
@@ -208,6 +209,10 @@ private:
     [[noreturn]] static void throw_outside_loop(const char* operation);
     void refuse() noexcept;
 
+    [[nodiscard]] bool has_room_for_one_more() const noexcept;
+    [[gnu::noinline]] static void spawn_prepared(fiber_base& fiber, const spawn_parameters& parameters);
+    void prepare_and_add(fiber_base& fiber, const spawn_parameters& parameters);
+    void add(fiber_base& fiber, stack_pool& stacks);
     [[nodiscard, gnu::always_inline]] bool enter_wait(wait_record& record, deadline until);
     [[nodiscard]] execution& next() noexcept;
     [[nodiscard, gnu::always_inline]] fiber_base& pop_ready() noexcept;
@@ -218,12 +223,19 @@ private:
     static bool wake_shared(wait_record& record, wake_reason reason) noexcept;
     void take_posted() noexcept;
     [[nodiscard, gnu::always_inline]] bool start(fiber_base& fiber) noexcept;
+    [[gnu::always_inline]] void start_on(stack fresh, fiber_base& fiber) noexcept;
     [[gnu::cold]] void start_failed(fiber_base& fiber) noexcept;
-    [[nodiscard]] fiber_base* finish(fiber_base& fiber) noexcept;
+    [[nodiscard, gnu::always_inline]] fiber_base* finish(fiber_base& fiber) noexcept;
+    [[gnu::noinline]] void announce_end(fiber_base& fiber) noexcept;
     [[nodiscard, gnu::always_inline]] fiber_base* take_lender(fiber_base& ended) noexcept;
     void wake_joiners(fiber_base& ended) noexcept;
     [[nodiscard]] void* turn() const noexcept { return reinterpret_cast<void*>(ready_.popped()); }
+    [[gnu::noinline]] static void join_otherwise(wait_record& record, fiber_base& fiber, deadline until);
+    void park_until_end(wait_record& record, fiber_base& fiber, deadline until);
+    [[nodiscard]] bool has_just_spawned(const fiber_base& fiber) const noexcept;
+    void take_newest_out_of_queue() noexcept;
     [[nodiscard]] bool take_out_of_queue(fiber_base& unstarted) noexcept;
+    [[gnu::always_inline]] void lend_turn(wait_record& record, fiber_base& self, fiber_base& fiber) noexcept;
     void skip_vacancies() noexcept;
     [[noreturn, gnu::always_inline]] void run_fibers();
     void drive();
@@ -312,14 +324,17 @@ inline fiber_base& loop::pop_ready() noexcept {
     return *fiber;
 }
 
+inline void loop::start_on(stack fresh, fiber_base& fiber) noexcept {
+    fiber.stack = fresh.bottom;
+    fiber.is_plain = true;
+    sanitizer::fresh_stack(fiber, fresh.bottom, fresh.size());
+    fiber.stack_pointer = make_first_frame(fresh.bottom, fresh.top, fiber.control_words, fiber_main, this);
+}
+
 // Gives a spawned fiber its stack. False: it could not have one, and has ended with that as its failure.
 inline bool loop::start(fiber_base& fiber) noexcept {
     try {
-        const stack fresh = fiber.stacks->allocate(&fiber);
-        fiber.stack = fresh.bottom;
-        fiber.is_plain = true;
-        sanitizer::fresh_stack(fiber, fresh.bottom, fresh.size());
-        fiber.stack_pointer = make_first_frame(fresh.bottom, fresh.top, fiber.control_words, fiber_main, this);
+        start_on(fiber.stacks->allocate(&fiber), fiber);
         return true;
     } catch (...) {
         start_failed(fiber);

@@ -19,6 +19,9 @@ public:
     /// The earliest deadline, or for_ever.
     [[nodiscard]] loop_time earliest() const noexcept;
 
+    /// How many timers there may be before reserve() is needed.
+    [[nodiscard]] std::size_t capacity() const noexcept { return reserved_; }
+
     /// Room for `count` timers in all. Strong guarantee; amortised O(1) a timer.
     void reserve(std::size_t count) {
         if (count > reserved_) [[unlikely]]

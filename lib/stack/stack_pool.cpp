@@ -89,10 +89,16 @@ std::byte* stack_pool::take_untouched() {
     return taken;
 }
 
-stack stack_pool::allocate_fresh(const void* owner) {
-    const stack fresh = geometry_.at(take_untouched());
-    new (fresh.top) stack_label{.owner = owner};
-    return fresh;
+stack stack_pool::allocate_otherwise(const void* owner) {
+    if (pooled_.empty()) {
+        const stack fresh = geometry_.at(take_untouched());
+        new (fresh.top) stack_label{.owner = owner};
+        return fresh;
+    }
+    const stack reused = geometry_.at(pooled_.newest());
+    take_pooled(reused.label(), owner);
+    look_at(reused);
+    return reused;
 }
 
 void stack_pool::look_at(stack reused) noexcept {

@@ -42,21 +42,29 @@ public:
             prepare_more();
         ++promised_;
     }
+    /// promise() has nothing to do but to count.
+    [[nodiscard]] bool can_promise_at_once() const noexcept { return promised_ < prepared_; }
     /// The one to whom a stack was promised has ended.
     void end_promise() noexcept { --promised_; }
 
     /// A stack for somebody to whom one was promised, and who will be its owner. Throws std::system_error, naming the limit
     /// that was hit.
     [[nodiscard]] stack allocate(const void* owner) {
+        if (const stack reused = reuse(owner); reused.bottom) [[likely]]
+            return reused;
+        return allocate_otherwise(owner);
+    }
+
+    /// allocate(), if that is only a matter of taking a pooled stack. Null at the bottom: it is not, and nothing has happened.
+    [[nodiscard]] stack reuse(const void* owner) noexcept {
         if (pooled_.empty()) [[unlikely]]
-            return allocate_fresh(owner);
-        const stack reused = geometry_.at(pooled_.pop_newest());
-        surplus_.taken(pooled_.size());
-        stack_label& label = reused.label();
-        label.owner = owner;
-        if (++label.uses == label.next_look) [[unlikely]]
-            look_at(reused);
-        return reused;
+            return {};
+        const stack newest = geometry_.at(pooled_.newest());
+        stack_label& label = newest.label();
+        if (label.uses + 1 == label.next_look) [[unlikely]]
+            return {};
+        take_pooled(label, owner);
+        return newest;
     }
 
     /// The stack that begins at `bottom` gets another owner.
@@ -80,8 +88,14 @@ public:
     }
 
 private:
-    [[gnu::noinline]] stack allocate_fresh(const void* owner);
-    [[gnu::noinline]] void look_at(stack reused) noexcept;
+    [[gnu::noinline]] stack allocate_otherwise(const void* owner);
+    void take_pooled(stack_label& label, const void* owner) noexcept {
+        (void)pooled_.pop_newest();
+        surplus_.taken(pooled_.size());
+        label.owner = owner;
+        ++label.uses;
+    }
+    void look_at(stack reused) noexcept;
     void prepare_more();
     void map_slab();
     void guard_one_more();
