@@ -44,8 +44,8 @@ struct stored {
 /// changed less than two seconds before they were read: the clock of a file system ticks every few milliseconds, and a
 /// second change within the tick would leave no trace. Those are read again.
 ///
-/// Reading does not block the loop. Looking for a file by its name does, for as long as the disk takes if the kernel has not seen its
-/// directory lately.
+/// Neither reading a file nor looking it up blocks the loop: a name that the kernel does not have in memory is looked up on another
+/// thread, and directories are listed there.
 class file_store {
 public:
     /// Throws std::system_error that names `root`, if that is not a directory one may read.
