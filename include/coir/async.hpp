@@ -65,12 +65,12 @@ private:
 /// Calls `function(arguments...)`, copied or moved as std::thread does, in a new fiber of the calling loop: std::async, with
 /// the policy std::launch::async.
 ///
-/// Does not suspend. The future may be used on any thread. The last of the future and its copies that goes away waits for the
-/// end of the call, as the standard's does, and is not interrupted; so what the call borrows may be declared before
-/// it. When the loop ends the fiber is cancelled: the result then is coir::cancelled, unless it returns nevertheless. It also is
-/// if the loop gives the fiber up (loop_options::shutdown_deadline), and in the child of a fork(), where the fiber does not go on.
-/// Errors, with nothing started: spawn()'s. If there turns out to be no stack when the fiber is to begin, the result is
-/// std::future_errc::broken_promise, and a line on stderr says why.
+/// Does not suspend. The future may be used on any thread. The destructor of the last future that shares the result waits for
+/// the end of the call, as the standard's does, and is not interrupted; so the call may use variables declared before the
+/// future. When the loop ends the fiber is cancelled: the result is then coir::cancelled, unless the function returns normally.
+/// The same holds if the loop gives the fiber up (loop_options::shutdown_deadline), and in the child of a fork(), where the
+/// fiber does not continue. Errors, with nothing started: those of spawn(). If no stack can be had when the fiber is to begin,
+/// the result is std::future_errc::broken_promise, and a line on stderr says why.
 ///
 ///     coir::future<page> left = coir::async(fetch, "https://left.example");
 ///     coir::future<page> right = coir::async(fetch, "https://right.example");

@@ -50,12 +50,12 @@ struct nothing_to_complete {
 ///
 /// The completion function must not throw. It may suspend; while it runs cancellation does not reach it.
 ///
-/// The waits may suspend. Cancellation is looked at when they have to wait: coir::cancelled. An arrival counts whatever becomes
-/// of the wait: who gave up, by deadline or cancellation, must not arrive once more in the same phase. Arriving when all have
-/// arrived throws std::logic_error that names the fiber.
+/// The waits may suspend. Cancellation is checked only when they have to wait: coir::cancelled. An arrival counts whatever
+/// becomes of the wait: a participant that gave up, by deadline or cancellation, must not arrive again in the same phase. An
+/// arrival beyond the expected number throws std::logic_error that names the fiber.
 ///
-/// May be destroyed when nobody will arrive or wait any more and all waits have returned; the arrival that ended the last phase
-/// need not: it does not touch the barrier after it has let the others go.
+/// May be destroyed when nobody will arrive or wait any more and all waits have returned. The arrival that ended the last phase
+/// need not have returned: it does not touch the barrier after releasing the others.
 ///
 ///     coir::barrier step{3, [&]() noexcept { std::swap(current, next); }};
 ///     for (const range part : parts)
@@ -64,7 +64,7 @@ template <class CompletionFunction = detail::nothing_to_complete> class barrier 
 public:
     static_assert(std::is_nothrow_invocable_v<CompletionFunction&>, "there is nobody who could be told what it throws");
 
-    /// Says which phase one has arrived in.
+    /// Identifies the phase of an arrival.
     class arrival_token {
     public:
         arrival_token(arrival_token&&) noexcept = default;
@@ -78,7 +78,7 @@ public:
 
     [[nodiscard]] static constexpr std::ptrdiff_t(max)() noexcept { return std::numeric_limits<std::ptrdiff_t>::max(); }
 
-    /// For `expected` arrivals in each phase; not negative.
+    /// Expects `expected` arrivals in each phase; not negative.
     explicit barrier(std::ptrdiff_t expected, CompletionFunction completion = CompletionFunction())
         : core_(expected), completion_(std::move(completion)) {}
     barrier(const barrier&) = delete;
@@ -98,7 +98,7 @@ public:
         return arrived.is_last || core_.wait(arrived.phase, until);
     }
 
-    /// Arrives, and in further phases one arrival less is expected.
+    /// Arrives; later phases expect one arrival fewer.
     void arrive_and_drop() { arrive_and_complete(1, true); }
 
 private:

@@ -13,22 +13,22 @@
 
 namespace coir::io {
 
-/// A file descriptor that somebody else owns: standard input, what a C library or a parent process has opened. A number
-/// with the functions of io.hpp as members; copying it copies the number, and nothing is closed.
+/// A file descriptor that somebody else owns: standard input, or one that a C library or a parent process has opened. It is a
+/// number with the functions of io.hpp as members; copying it copies the number, and nothing is closed.
 ///
-/// Its mode is left as it is, because O_NONBLOCK belongs to the open file, which other processes may share: the shell,
-/// the neighbours in a pipeline, children. They would get EAGAIN from calls that have never returned it before.
-/// Suspension, deadlines, cancellation, errors, several fibers at once: see io.hpp.
+/// Its mode is left alone, because O_NONBLOCK belongs to the open file description, which other processes may share: the shell,
+/// neighbours in a pipeline, children. They would get EAGAIN from calls that never returned it before. Suspension, deadlines,
+/// cancellation, errors, several fibers at once: see io.hpp.
 ///
 ///     const auto in = coir::io::standard_input();
 ///     while (std::size_t n = in.read_some(buffer))
 ///         coir::io::standard_output().write_all(std::span{buffer}.first(n));
 class borrowed_descriptor {
 public:
-    /// None: get() is -1, and every call reports std::errc::bad_file_descriptor.
+    /// Empty: get() is -1, and every call reports std::errc::bad_file_descriptor.
     constexpr borrowed_descriptor() noexcept = default;
 
-    /// Whether `number` is open shows when it is used.
+    /// `number` is not checked before it is used.
     constexpr explicit borrowed_descriptor(int number) noexcept : number_(number) {}
 
     [[nodiscard]] constexpr int get() const noexcept { return number_; }
@@ -96,7 +96,7 @@ public:
         noexcept((std::same_as<How, std::error_code&> || ...)) {
         return write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
     }
-    /// What is in an array that is no literal may have no end that a string_view finds: say how long it is.
+    /// A char array that is not a literal may lack the terminator that string_view looks for: pass a view with a length.
     template <std::size_t size, class... How> std::size_t write_some(char (&)[size], How&&...) const = delete;
     template <std::size_t size, class... How> std::size_t write_all(char (&)[size], How&&...) const = delete;
     std::size_t pread_some(std::span<std::byte> buffer, std::uint64_t offset, deadline until = {}) const {

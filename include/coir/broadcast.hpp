@@ -15,22 +15,22 @@
 
 namespace coir {
 
-/// Tells every subscriber every value: each receives all that have been sent since it subscribed, all in the same order.
-/// Between fibers of one loop or several, and threads without a loop, which then block as threads do. Any number may send,
-/// and several may share a subscription, which then is a queue between them: first come, first served.
+/// Delivers every value to every subscriber: each receives all values sent since it subscribed, in the same order. Works
+/// between fibers of one loop or several, and threads without a loop, which then block as threads do. Any number of senders is
+/// allowed. Several receivers may share a subscription, which then is a queue between them: first come, first served.
 ///
-/// **Slow subscribers.** Each has room for `capacity` values that it has not received yet. When one has none left, send()
-/// waits for it, unless it has subscribed with slow_subscriber::loses_oldest: then it loses the oldest, and missed() counts.
-/// A subscription that nobody receives from any more should be destroyed: it holds up everybody.
+/// **Slow subscribers.** Each has room for `capacity` values that it has not received yet. When a subscriber has none left,
+/// send() waits for it, unless it subscribed with slow_subscriber::loses_oldest: then it loses its oldest value, and missed()
+/// counts that. Destroy a subscription that nobody receives from any more: it holds up all the others.
 ///
 /// **Closing.** After close(), and when the broadcast is destroyed, nothing more can be sent; subscribers get what is left,
 /// and then std::nullopt. Subscriptions may outlive the broadcast.
 ///
 /// **Suspension.** send() suspends when it has to wait for a subscriber, or for its turn, which is as fair as a coir::mutex.
-/// receive() suspends when nothing is there. Both may, for a moment, when another thread uses the same broadcast.
-/// Cancellation is looked at when they have to wait: coir::cancelled. A deadline: std::system_error with
-/// std::errc::timed_out. Sending into a closed one: std::errc::broken_pipe. A send() that fails has reached nobody, and leaves
-/// the caller's object as it was.
+/// receive() suspends when there is no value. Both may, for a moment, when another thread uses the same broadcast. Cancellation
+/// is checked only when they have to wait: coir::cancelled. A deadline: std::system_error with std::errc::timed_out. Sending
+/// into a closed one: std::errc::broken_pipe. A send() that fails has delivered nothing, and leaves the caller's object
+/// unchanged.
 ///
 ///     coir::broadcast<quote> quotes{64};
 ///     coir::spawn([from = quotes.subscribe()]() mutable { for (const quote& one : from) print(one); }).detach();
@@ -48,7 +48,7 @@ public:
     broadcast& operator=(const broadcast&) = delete;
     ~broadcast() { close(); }
 
-    /// Who holds it receives what is sent from now on.
+    /// The subscription receives everything sent from now on.
     [[nodiscard]] subscription subscribe(slow_subscriber rule = slow_subscriber::is_waited_for) {
         return subscription{core_, rule};
     }
@@ -65,11 +65,11 @@ public:
     }
     void send(const T& value, deadline until = {}) { send_shared(std::make_shared<T>(value), until); }
 
-    /// No more values. Those who wait in send() fail. The second time does nothing.
+    /// No more values can be sent. Pending send() calls fail. A second call has no effect.
     void close() noexcept { core_->close(); }
     [[nodiscard]] bool is_closed() const noexcept { return core_->is_closed(); }
 
-    /// How many there are; a moment later it may be another number.
+    /// The number of subscriptions; it may have changed a moment later.
     [[nodiscard]] std::size_t subscribers() const noexcept { return core_->subscribers(); }
 
 private:
@@ -81,8 +81,8 @@ private:
     std::shared_ptr<detail::broadcast_core> core_;
 };
 
-/// What one subscriber has not received yet. Destroying it ends the subscription; nobody may be receiving from it then. One
-/// that has been moved from is none: receiving throws std::logic_error.
+/// What one subscriber has not received yet. Destroying it ends the subscription; nobody may be receiving from it at that time.
+/// Receiving from a moved-from subscription throws std::logic_error.
 template <class T> class broadcast<T>::subscription {
 public:
     subscription(subscription&& other) noexcept
@@ -113,22 +113,22 @@ public:
         return std::static_pointer_cast<const T>(std::move(value));
     }
 
-    /// A copy of the next value, if it is there and nobody else is receiving from this subscription. Does not wait for
-    /// one: is_closed() tells whether more can come.
+    /// A copy of the next value, if there is one and nobody else is receiving from this subscription. Does not wait;
+    /// is_closed() tells whether more values can come.
     [[nodiscard]] std::optional<T> try_receive() {
         detail::broadcast_subscriber& mine = subscriber();
         const auto value = std::static_pointer_cast<const T>(core_->try_receive(mine));
         return value ? std::optional<T>{*value} : std::nullopt;
     }
 
-    /// Values that wait to be received; a moment later it may be another number.
+    /// The number of values waiting to be received; it may have changed a moment later.
     [[nodiscard]] std::size_t size() const noexcept { return state_ ? core_->size_of(*state_) : 0; }
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
-    /// Values that it has lost, since it was too slow.
+    /// The number of values lost because this subscriber was too slow.
     [[nodiscard]] std::uint64_t missed() const noexcept { return state_ ? core_->missed_by(*state_) : 0; }
 
-    /// Receives, without copies: an input range that ends when the broadcast is closed and nothing is left.
+    /// Receives without copying: an input range that ends when the broadcast is closed and nothing is left.
     class iterator {
     public:
         using value_type = T;

@@ -16,14 +16,14 @@
 
 namespace coir::io {
 
-/// Reads lines, and other pieces whose size only their content tells, from anything with read_some(): descriptors, TCP and
-/// TLS streams. Itself such a stream. The source must outlive it, and stay where it is.
+/// Reads lines, and other pieces whose size is known only from their content, from anything with read_some(): descriptors, TCP
+/// and TLS streams. Is itself such a stream. The source must outlive it, and stay where it is.
 ///
 /// Suspension: when a call needs bytes that are not in the buffer, and the source waits. Deadline: std::errc::timed_out.
-/// Cancellation: coir::cancelled, looked at when a call turns to the source; with a std::error_code argument
-/// std::errc::operation_canceled. Errors: io::transfer_error with what the source reports, naming the call.
-/// Whatever ends a call, nothing is lost: bytes that it has not delivered are in the buffer, and the next call, of whatever
-/// kind, goes on with them. Only inside coir::run, as in io.hpp. By one fiber at a time.
+/// Cancellation: coir::cancelled, checked when a call turns to the source; with a std::error_code argument
+/// std::errc::operation_canceled. Errors: io::transfer_error with what the source reports, naming the call. However a call
+/// ends, nothing is lost: bytes that it has not delivered are in the buffer, and the next call, of whatever kind, continues
+/// with them. Only inside coir::run, as in io.hpp. To be used by one fiber at a time.
 ///
 ///     coir::io::buffered_reader lines{coir::io::standard_input()};
 ///     while (const auto line = lines.read_line())
@@ -32,11 +32,12 @@ class COIR_EXPORT buffered_reader {
 public:
     static constexpr std::size_t default_capacity = 8192;
 
-    /// `capacity` is the size of the buffer, and so of the longest line. Reads nothing yet. Throws std::bad_alloc.
+    /// `capacity` is the size of the buffer, and therefore the maximum length of a line. Reads nothing yet. Throws
+    /// std::bad_alloc.
     template <readable_stream Stream>
     explicit buffered_reader(Stream& source, std::size_t capacity = default_capacity)
         : buffered_reader(detail::source_reference{source}, capacity) {}
-    /// A number is copied.
+    /// A descriptor number is copied.
     explicit buffered_reader(borrowed_descriptor source, std::size_t capacity = default_capacity)
         : buffered_reader(detail::source_reference{source}, capacity) {}
     template <readable_stream Stream>
@@ -49,23 +50,22 @@ public:
 
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
-    /// What has been read from the source and not from here. Valid until the next call but consume().
+    /// Bytes that have been read from the source and not consumed yet. Valid until the next call other than consume().
     [[nodiscard]] std::span<const std::byte> buffered() const noexcept {
         return {buffer_.get() + begin_, buffer_.get() + end_};
     }
 
-    /// As buffered(), when that is at least `count` bytes; less only at the end of file. More than capacity():
+    /// Reads until buffered() is at least `count` bytes, and returns it; less only at the end of file. More than capacity():
     /// std::errc::message_size.
     std::span<const std::byte> peek(std::size_t count = 1, deadline until = {});
     std::span<const std::byte> peek(std::size_t count, std::error_code& error, deadline until = {}) noexcept;
 
-    /// Takes the first `count` bytes out of buffered(). Throws std::logic_error if there are not so many.
+    /// Removes the first `count` bytes from buffered(). Throws std::logic_error if there are fewer.
     void consume(std::size_t count);
 
-    /// The bytes up to the next `delimiter`, and that as well. At the end of file what is left, without a delimiter,
-    /// and then nothing. Valid until the next call.
-    /// Not within capacity() bytes: std::errc::message_size; they are in the buffer, and read_some() takes them. An empty
-    /// delimiter: std::errc::invalid_argument.
+    /// The bytes up to and including the next `delimiter`. At the end of file, what is left, without a delimiter, and after
+    /// that nothing. Valid until the next call. No delimiter within capacity() bytes: std::errc::message_size; the bytes remain
+    /// in the buffer, and read_some() returns them. An empty delimiter: std::errc::invalid_argument.
     std::string_view read_until(std::string_view delimiter, deadline until = {});
     std::string_view read_until(std::string_view delimiter, std::error_code& error, deadline until = {}) noexcept;
 
@@ -74,13 +74,13 @@ public:
     std::optional<std::string_view> read_line(deadline until = {});
     std::optional<std::string_view> read_line(std::error_code& error, deadline until = {}) noexcept;
 
-    /// As the functions of these names in io.hpp, from the buffer first. Large pieces do not pass through it.
+    /// As the functions of these names in io.hpp, taking from the buffer first. Large reads bypass it.
     std::size_t read_some(std::span<std::byte> buffer, deadline until = {});
     std::size_t read_some(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept;
     std::size_t read_all(std::span<std::byte> buffer, deadline until = {});
     std::size_t read_all(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept;
 
-    /// As read_all(), but the end of file before `buffer` is full is an error: std::errc::no_message_available. What had come
+    /// As read_all(), but the end of file before `buffer` is full is an error: std::errc::no_message_available. What was read
     /// is in `buffer`; the error says how much.
     void read_exactly(std::span<std::byte> buffer, deadline until = {});
     std::size_t read_exactly(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept;

@@ -15,19 +15,19 @@
 
 namespace coir::io {
 
-/// Collects small pieces and writes them together, to anything with write_all(): descriptors, TCP and TLS streams. Itself
+/// Collects small pieces and writes them together, to anything with write_all(): descriptors, TCP and TLS streams. Is itself
 /// such a stream. The sink must outlive it, and stay where it is.
 ///
-/// **flush() ends the work**, and reports what goes wrong. The destructor does not write: it could neither wait nor say
-/// that it failed, and half an answer must not follow a failure. If something is left in the buffer, and neither an
-/// exception is passing nor the last call has failed (these have told of the loss), it leaves a line on stderr with the
-/// number of bytes and the fiber. discard() says that the loss is meant.
+/// **Call flush() at the end**; it reports errors. The destructor does not write: it could neither wait nor report a failure,
+/// and half a message must not follow an earlier failure. If bytes are left in the buffer, it prints a line on stderr with
+/// their number and the fiber, unless an exception is unwinding or the last call has failed (then the loss has been reported).
+/// Call discard() if the loss is intended.
 ///
 /// Suspension: when the buffer is full, or flushed, and the sink waits. Deadline: std::errc::timed_out. Cancellation:
-/// coir::cancelled, looked at when a call turns to the sink; with a std::error_code argument
-/// std::errc::operation_canceled. Errors: io::transfer_error with what the sink reports, naming the call.
-/// Whatever ends a call, nothing is lost or written twice: what the sink has not taken stays in the buffer, and the next
-/// call goes on with it. Only inside coir::run, as in io.hpp. By one fiber at a time.
+/// coir::cancelled, checked when a call turns to the sink; with a std::error_code argument std::errc::operation_canceled.
+/// Errors: io::transfer_error with what the sink reports, naming the call. However a call ends, nothing is lost or written
+/// twice: what the sink has not accepted stays in the buffer, and the next call continues with it. Only inside coir::run, as in
+/// io.hpp. To be used by one fiber at a time.
 ///
 ///     coir::io::buffered_writer out{coir::io::standard_output()};
 ///     for (const std::string& line : lines)
@@ -41,7 +41,7 @@ public:
     template <writable_stream Stream>
     explicit buffered_writer(Stream& sink, std::size_t capacity = default_capacity)
         : buffered_writer(detail::sink_reference{sink}, capacity) {}
-    /// A number is copied.
+    /// A descriptor number is copied.
     explicit buffered_writer(borrowed_descriptor sink, std::size_t capacity = default_capacity)
         : buffered_writer(detail::sink_reference{sink}, capacity) {}
     template <writable_stream Stream>
@@ -55,14 +55,14 @@ public:
 
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
-    /// What the sink has not been given. Valid until the next call.
+    /// Bytes that have not been written to the sink yet. Valid until the next call.
     [[nodiscard]] std::span<const std::byte> buffered() const noexcept {
         return {buffer_.get() + begin_, buffer_.get() + end_};
     }
 
-    /// Takes the whole `piece`. If it does not fit, it goes to the sink right behind what is buffered, in one system call if
-    /// the sink takes that (writev), and without being copied. Returns its size; on an error, how much of it has been
-    /// taken (bytes_transferred() of transfer_error, transfer_cancelled): the rest is for the caller to bring again.
+    /// Accepts the whole `piece`. If it does not fit, it goes to the sink right after the buffered bytes, without being copied,
+    /// and in one system call if the sink supports that (writev). Returns its size; on an error, how much of it was accepted
+    /// (bytes_transferred() of transfer_error, transfer_cancelled): the caller must pass the rest again.
     std::size_t write_all(std::span<const std::byte> piece, deadline until = {});
     std::size_t write_all(std::span<const std::byte> piece, std::error_code& error, deadline until = {}) noexcept;
     std::size_t write_all(std::string_view text, deadline until = {}) {
@@ -72,11 +72,11 @@ public:
         return write_all(std::as_bytes(std::span{text}), error, until);
     }
 
-    /// Writes what is buffered. Returns the number of bytes that the sink has taken now; what it has not is still buffered.
+    /// Writes what is buffered. Returns the number of bytes that the sink accepted in this call; the rest is still buffered.
     std::size_t flush(deadline until = {});
     std::size_t flush(std::error_code& error, deadline until = {}) noexcept;
 
-    /// Forgets what is buffered.
+    /// Discards what is buffered.
     void discard() noexcept { begin_ = end_ = 0; }
 
 private:

@@ -8,10 +8,10 @@ namespace coir {
 /// being destroyed: it unwinds the stack, so that destructors run.
 ///
 /// Deliberately not a `std::exception`: `catch (const std::exception&)` around a request handler must not stop it. With
-/// libstdc++ the thrown object also counts as an `abi::__forced_unwind`, so that code which knows forced unwinding
-/// (iostreams, `std::packaged_task`, `std::async`) lets it through. A `catch (...)` should end with `throw;`. One that
-/// does not only delays the end: cancellation is sticky, the fiber's next blocking call throws again. Transfers that were
-/// under way throw the derived io::transfer_cancelled.
+/// libstdc++ the thrown object also counts as an `abi::__forced_unwind`, so that code which knows about forced unwinding
+/// (iostreams, `std::packaged_task`, `std::async`) lets it through. A `catch (...)` should end with `throw;`. Without that it
+/// only delays the end: cancellation is sticky, and the fiber's next blocking call throws again. A transfer that had already
+/// moved some bytes throws the derived io::transfer_cancelled.
 ///
 ///     try {
 ///         stream.read_some(buffer);

@@ -22,18 +22,18 @@ struct channel_access;
 /// A queue of messages between fibers of one loop or several, and threads without a loop, which then block as threads do.
 /// Any number may send and receive. Messages arrive in the order in which they were sent.
 ///
-/// `capacity` messages are kept until they are received; send() waits when there are so many. 0: send() waits until a
-/// receiver has the message. `unbounded`: send() never waits.
+/// The channel buffers up to `capacity` messages; send() waits while it is full. 0: send() waits until a receiver has the
+/// message. `unbounded`: send() never waits.
 ///
 /// **Closing.** After close() nothing more can be sent; receivers get what is left, and then std::nullopt.
 ///
-/// **Nothing is lost.** A message is moved from when it has been taken, and only then: a send() that fails, by deadline,
-/// cancellation or closing, leaves the caller's object as it was; a receive() whose message has come delivers it, whatever
-/// else has happened. Elements may be of move-only types; when moving throws, the message stays where it was.
+/// **Nothing is lost.** A message is moved from only when it has been accepted: a send() that fails, by deadline, cancellation
+/// or closing, leaves the caller's object unchanged; a receive() whose message has arrived delivers it, whatever else has
+/// happened. Elements may be of move-only types; if moving throws, the message stays where it was.
 ///
-/// **Suspension.** send() and receive() suspend when they have to wait; the order of those who wait is kept. Cancellation is
-/// looked at when they have to wait: coir::cancelled. A deadline: std::system_error with std::errc::timed_out. Sending into a
-/// closed channel: std::errc::broken_pipe. With a std::error_code: these, and std::errc::operation_canceled.
+/// **Suspension.** send() and receive() suspend when they have to wait; waiters are served in order. Cancellation is checked
+/// only when they have to wait: coir::cancelled. A deadline: std::system_error with std::errc::timed_out. Sending into a closed
+/// channel: std::errc::broken_pipe. With a std::error_code: these, and std::errc::operation_canceled.
 ///
 ///     coir::channel<std::string> lines{16};
 ///     coir::spawn([&] { for (auto& line : read_lines()) lines.send(std::move(line)); lines.close(); }).detach();
@@ -61,7 +61,7 @@ public:
     }
     bool send(const T& message, std::error_code& error, deadline until = {}) { return send(T(message), error, until); }
 
-    /// Sends if that is possible without waiting. Never suspends, if moving an element does not.
+    /// Sends if that is possible without waiting. Never suspends, unless moving an element does.
     [[nodiscard]] bool try_send(T&& message) {
         return core_.try_send(std::addressof(message)) == detail::channel_status::done;
     }
@@ -82,18 +82,18 @@ public:
         return message;
     }
 
-    /// A message if there is one; never suspends, if moving an element does not.
+    /// The next message, if there is one. Never suspends, unless moving an element does.
     [[nodiscard]] std::optional<T> try_receive() {
         std::optional<T> message;
         core_.try_receive(&message);
         return message;
     }
 
-    /// No more messages. Those who wait in send() fail; never suspends. The second time does nothing.
+    /// No more messages can be sent. Pending send() calls fail. Never suspends. A second call has no effect.
     void close() noexcept { core_.close(); }
     [[nodiscard]] bool is_closed() const noexcept { return core_.is_closed(); }
 
-    /// Messages that wait to be received; a moment later it may be another number.
+    /// The number of messages waiting to be received; it may have changed a moment later.
     [[nodiscard]] std::size_t size() const noexcept { return core_.size(); }
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     [[nodiscard]] std::size_t capacity() const noexcept { return core_.capacity(); }

@@ -58,15 +58,15 @@ private:
 
 } // namespace detail
 
-/// Waiting until something has changed that a mutex protects: std::condition_variable, and std::condition_variable_any, for
-/// fibers of one loop or several, and for threads without a loop, which then block as threads do.
+/// Waits until something protected by a mutex has changed: std::condition_variable, and std::condition_variable_any, for fibers
+/// of one loop or several, and for threads without a loop, which then block as threads do.
 ///
 /// The waits unlock `lock`, wait for a notification, and lock it again before they return or throw. Any type with lock() and
-/// unlock() will do; with coir::mutex a fiber waits for the lock, too, without stopping its thread. All may suspend, are
-/// ended by cancellation (coir::cancelled is thrown, with the lock held), and may return without a notification being
-/// meant for them; so use a predicate. A notification that has reached a waiter is not lost to a deadline or cancellation. It is
-/// used up by one whose unlock() notifies and then throws: nobody else gets it.
-/// May be destroyed as soon as all who wait have been notified, before their waits have returned.
+/// unlock() will do; with coir::mutex, re-locking makes only the fiber wait, not its thread. All waits may suspend, are ended
+/// by cancellation (coir::cancelled is thrown, with the lock held), and may wake spuriously; so use a predicate. A notification
+/// that has reached a waiter is not lost to a deadline or cancellation. A waiter whose unlock() notifies and then throws
+/// consumes a notification: nobody else gets it. May be destroyed as soon as all waiters have been notified, before their waits
+/// have returned.
 ///
 ///     std::unique_lock lock{mutex};
 ///     changed.wait(lock, [&] { return !queue.empty(); });
@@ -76,7 +76,7 @@ public:
     condition_variable(const condition_variable&) = delete;
     condition_variable& operator=(const condition_variable&) = delete;
 
-    /// Wakes who has waited longest; all of them. Never suspend.
+    /// Wake the longest waiter; all waiters. Never suspend.
     void notify_one() noexcept;
     void notify_all() noexcept;
 

@@ -15,17 +15,18 @@
 
 namespace coir::net {
 
-/// How connect() goes about it.
+/// Options of connect().
 struct host_connect_options {
-    /// The next address is tried when the last attempt has failed, or has taken so long.
+    /// The next address is tried when the last attempt has failed, or has lasted this long.
     std::chrono::nanoseconds attempt_delay = std::chrono::milliseconds{250};
-    /// How long IPv4 addresses that have come first wait for the IPv6 addresses of the same name.
+    /// How long IPv4 addresses that arrive first wait for the IPv6 addresses of the same name.
     std::chrono::nanoseconds resolution_delay = std::chrono::milliseconds{50};
     address_family family = address_family::any;
     /// Null: resolver::common().
     resolver* names = nullptr;
-    /// How each attempt connects. `local` is for the addresses of its own family; to the others the kernel chooses one. With `fast_open` an
-    /// attempt on an address that has allowed it before has won at once, whether anybody is there or not.
+    /// How each attempt connects. `local` applies to addresses of its own family; for the others the kernel chooses a local
+    /// address. With `fast_open`, an attempt on an address that has allowed it before succeeds at once, whether anybody listens
+    /// there or not.
     connect_options attempts = {};
 };
 
@@ -33,12 +34,11 @@ struct host_connect_options {
 /// are looked up at once and tried in turn, each attempt with a head start before the next; the first connection wins, the
 /// others are closed before the call returns.
 ///
-/// May suspend; other fibers of the library do the attempts. Deadline (for all of it, looking up included):
+/// May suspend; other fibers of the library make the attempts. Deadline (for everything, including the lookup):
 /// std::errc::timed_out. Cancellation: coir::cancelled; with a std::error_code std::errc::operation_canceled. In each case, as
-/// on an error, nothing is left open.
-/// Errors: std::system_error whose message names the host and has the error of every address that was tried; its code is that of
-/// the attempt that failed first, or what resolver::resolve() reports. Only inside coir::run: elsewhere std::logic_error, or
-/// std::errc::operation_not_permitted.
+/// on an error, nothing is left open. Errors: std::system_error whose message names the host and contains the error of every
+/// address that was tried; its code is that of the attempt that failed first, or what resolver::resolve() reports. Only inside
+/// coir::run: elsewhere std::logic_error, or std::errc::operation_not_permitted.
 ///
 ///     coir::net::tcp_stream peer = coir::net::connect("www.example.org", "http", {}, 5s);
 [[nodiscard]] COIR_EXPORT tcp_stream connect(std::string_view host, service port,
@@ -47,7 +47,7 @@ struct host_connect_options {
 [[nodiscard]] COIR_EXPORT tcp_stream connect(std::string_view host, service port, std::error_code& error,
                                              const host_connect_options& options = {}, deadline until = {}) noexcept;
 
-/// As above, over addresses that are known: in their order, but with the families taking turns. None at all:
+/// As above, over known addresses: in their order, but alternating between the families. No address:
 /// std::errc::invalid_argument.
 [[nodiscard]] COIR_EXPORT tcp_stream connect(std::span<const endpoint> candidates,
                                              const host_connect_options& options = {}, deadline until = {});

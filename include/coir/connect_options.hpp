@@ -11,11 +11,12 @@ namespace coir::net {
 ///
 ///     coir::net::tcp_stream peer{remote, {.local = coir::net::endpoint{"192.0.2.7", 0}}, 5s};
 struct connect_options {
-    /// The address, and the port unless it is 0, to connect from; of the family of the remote endpoint. None: the kernel
-    /// chooses both. With port 0 it chooses the port when it connects, so that not every connection takes one of its own.
+    /// The address to connect from, and the port unless it is 0; of the same family as the remote endpoint. None: the kernel
+    /// chooses both. With port 0 the kernel chooses the port only when it connects, so connections to different endpoints can
+    /// share one.
     std::optional<endpoint> local = std::nullopt;
-    /// The request to connect is sent together with the first bytes that are written (TCP_FASTOPEN_CONNECT), if the peer has
-    /// allowed it before. Then connecting succeeds at once, and the first write or read reports that it has failed.
+    /// Sends the connection request together with the first bytes written (TCP_FASTOPEN_CONNECT), if the peer has allowed it
+    /// before. Connecting then succeeds at once, and a failure is reported by the first write or read.
     bool fast_open = false;
     tcp_options connection = {};
 };

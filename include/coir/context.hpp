@@ -56,15 +56,15 @@ COIR_EXPORT void suspend_unwinding();
 
 } // namespace detail
 
-/// A function with a stack of its own that can be left in the middle and continued there: the bare switch, for those who
-/// build a generator or a scheduler of their own. No loop is needed, and none is involved.
+/// A function with a stack of its own that can be left in the middle and continued there: the bare switch, for building your
+/// own generator or scheduler. It needs no loop.
 ///
-/// `resume()` is a call that may come back before the function has ended; `self::suspend()` is that coming back. Both
-/// are one switch: about 4 ns, no system call, no allocation.
+/// `resume()` is a call that may return before the function has ended; `self::suspend()` makes it return. Both are one switch:
+/// about 4 ns, no system call, no allocation.
 ///
-/// Threads: any thread may resume a context, one at a time. A function that has been resumed by another thread must
-/// not keep the address of a thread_local across suspend(); compilers do that on their own. Prefer one thread. Not in
-/// signal handlers, which may have interrupted a switch.
+/// Threads: any thread may resume a context, one at a time. A function that is resumed by different threads must not keep the
+/// address of a thread_local across suspend(), which compilers do on their own initiative; so prefer one thread. Not for signal
+/// handlers, which may have interrupted a switch.
 ///
 ///     int value = 0;
 ///     coir::context numbers{[&](coir::context::self& self) {
@@ -85,7 +85,8 @@ public:
         }
 
         /// Suspends this context and continues `next` in its place: when `next` suspends or ends, this context's resumer
-        /// goes on, and gets the exception by which `next` ends. One switch instead of two. Throws std::logic_error if `next` cannot be resumed, and as suspend().
+        /// continues, and gets the exception by which `next` ends. One switch instead of two. Throws std::logic_error if `next`
+        /// cannot be resumed, and what suspend() throws.
         void transfer_to(context& next) {
             if (state_.cancel_requested) [[unlikely]]
                 return detail::suspend_unwinding();
@@ -105,11 +106,11 @@ public:
         detail::context_state& state_;
     };
 
-    /// No function: done() holds.
+    /// Empty: done() is true.
     context() noexcept = default;
 
-    /// A suspended call of `function(self&)`; nothing of it has run. Floating-point control words are inherited.
-    /// Throws std::system_error when no stack can be had, std::invalid_argument for a stack below the minimum.
+    /// A suspended call of `function(self&)`; it has not started to run. Floating-point control words are inherited. Throws
+    /// std::system_error when no stack can be had, std::invalid_argument for a stack below the minimum.
     template <class Function>
         requires(std::invocable<std::decay_t<Function>&, self&>)
     explicit context(Function&& function, const context_options& options = {}) {
@@ -133,8 +134,8 @@ public:
         return *this;
     }
 
-    /// Unwinds the function if it is suspended in the middle: suspend() throws coir::cancelled there. Waits for its
-    /// destructors; a function that swallows the exception and suspends again gets it again.
+    /// Unwinds the function if it is suspended in the middle: suspend() throws coir::cancelled there. Returns when its
+    /// destructors have run; a function that swallows the exception and suspends again gets it again.
     ~context() {
         if (state_)
             detail::destroy_context(*state_);

@@ -7,8 +7,8 @@
 
 namespace coir {
 
-/// A value that goes along with the work: set in one fiber, seen by the fibers that it spawns from then on, and by theirs; as
-/// Python's `contextvars`. For what concerns a whole request (its id, its user, its language) without handing it through
+/// A value that follows the work: set in one fiber, and visible to the fibers that it spawns from then on, and to theirs; like
+/// Python's `contextvars`. For data that concerns a whole request (its id, its user, its language), without passing it through
 /// every call.
 ///
 /// A fiber inherits the bindings of its creator at spawn; later changes on one side are not seen on the other. Values are
@@ -22,7 +22,7 @@ namespace coir {
 ///     coir::spawn([] { log(*request_id); }).join();                 // 42
 template <class T> class context_var {
 public:
-    /// A binding, from bind() to its end: then the one before holds again. A local variable.
+    /// A binding, from bind() until its destruction, which restores the previous one. A local variable.
     class [[nodiscard]] binding {
     public:
         binding(const binding&) = delete;
@@ -37,7 +37,7 @@ public:
         std::shared_ptr<const void> before_;
     };
 
-    /// What those see for whom nothing has been bound.
+    /// The value where nothing has been bound.
     explicit context_var(T otherwise = T()) : otherwise_(std::move(otherwise)) {}
     context_var(const context_var&) = delete;
     context_var& operator=(const context_var&) = delete;

@@ -46,12 +46,12 @@ constexpr std::int64_t saturated_difference(std::int64_t a, std::int64_t b) noex
 
 } // namespace detail
 
-/// A point of time after which a call gives up waiting. Absolute, on the steady clock, saturating: no duration is too
-/// long. Calls that wait for the world (io, net) or for a value (join(), receive(), get()) take one as their last argument;
-/// without one they wait for ever. Where the standard has names for it, those: lock() has none, try_lock_until() has, and so on.
-/// What has none at all (a whole task_group, net::serve()) goes into with_timeout().
+/// A point in time after which a call gives up waiting. Absolute, on the steady clock, and saturating: no duration is too long.
+/// Calls that wait for IO (io, net) or for a value (join(), receive(), get()) take one as their last argument; without one they
+/// wait for ever. Where the standard has separate names, coir uses those: lock() takes no deadline, try_lock_until() does, and
+/// so on. For operations that take none at all (a whole task_group, net::serve()), use with_timeout().
 ///
-/// A duration converts, counted from now. So the deadline of several calls is made once:
+/// A duration converts implicitly, counted from now. So create the deadline of several calls once:
 ///
 ///     coir::deadline limit = 5s;                  // for the whole request
 ///     stream.read_all(header, limit);
@@ -71,7 +71,7 @@ public:
     constexpr deadline(std::chrono::time_point<clock, Duration> time) noexcept // NOLINT(google-explicit-constructor)
         : nanoseconds_(detail::saturated_nanoseconds(time.time_since_epoch())) {}
 
-    /// At `time` of another clock, as it goes now: a clock that is set meanwhile does not move the deadline.
+    /// At `time` of another clock, converted now: setting that clock later does not move the deadline.
     template <class Clock, class Duration>
     deadline(std::chrono::time_point<Clock, Duration> time) noexcept // NOLINT(google-explicit-constructor)
         : nanoseconds_(

@@ -12,19 +12,19 @@ struct ownership;
 
 namespace coir::io {
 
-/// Owner of a file descriptor: closes it at the end of its life. Made non-blocking when adopted; belongs to the loop of
-/// the thread that adopted it, until it is released: only there may it be closed while that loop runs.
+/// Owner of a file descriptor: its destructor closes it. The descriptor becomes non-blocking when adopted. It belongs to the
+/// loop of the thread that adopted it until it is released: while that loop runs, it may be closed only there.
 ///
 /// Because nobody else closes the number, the loop may keep it registered between waits and skip a read that would find
-/// nothing: an owned descriptor costs fewer system calls than a bare int in the functions of io.hpp. Those take
-/// `get()`, too. It reads and writes as a borrowed_descriptor does, and lends itself as one. Suspension, deadlines,
-/// cancellation, errors, several fibers at once: see io.hpp.
+/// nothing: an owned descriptor costs fewer system calls than a bare int in the functions of io.hpp. Those accept `get()`, too.
+/// It reads and writes as a borrowed_descriptor does, and converts to one. Suspension, deadlines, cancellation, errors, several
+/// fibers at once: see io.hpp.
 ///
 ///     coir::io::descriptor in{::open("pipe", O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
 ///     const std::size_t n = in.read_some(buffer, 5s);
 class COIR_EXPORT descriptor : public borrowed_descriptor {
 public:
-    /// None: get() is -1.
+    /// Empty: get() is -1.
     descriptor() noexcept = default;
 
     /// Adopts `number`: switches it to non-blocking mode and closes it at the end. Throws std::system_error if it is
@@ -41,11 +41,11 @@ public:
     /// Closes, ignoring errors; whoever still waits gets std::errc::bad_file_descriptor.
     ~descriptor();
 
-    /// Gives the descriptor up without closing it; it stays in non-blocking mode. Waiting fibers get
+    /// Releases the descriptor without closing it; it stays in non-blocking mode. Waiting fibers get
     /// std::errc::bad_file_descriptor.
     [[nodiscard]] int release() noexcept;
 
-    /// Closes now. Throws std::system_error; closed in any case. Nothing happens if there is none.
+    /// Closes now. Throws std::system_error; closed in any case. Does nothing if empty.
     void close();
     void close(std::error_code& error) noexcept;
 

@@ -23,9 +23,9 @@ public:
     void reset() noexcept { gate_.shut(); }
     [[nodiscard]] bool is_set() const noexcept { return gate_.is_open(); }
 
-    /// Returns when the event is set; false when `until` has passed before. May suspend. Cancellation is looked at when it
-    /// has to wait: then throws coir::cancelled. Returns true also when the event has been set and was reset since.
-    /// Who has returned from here may destroy the event: set() does not touch it any more.
+    /// Returns when the event is set; false when `until` has passed before. May suspend. Cancellation is checked only when it
+    /// has to wait: then throws coir::cancelled. Returns true also when the event has been set and was reset since. Who has
+    /// returned from here may destroy the event: set() does not touch it any more.
     bool wait(deadline until = {}) { return gate_.pass(until, detail::wait_kind::event, this, "event::wait"); }
 
 private:

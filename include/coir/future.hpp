@@ -20,8 +20,8 @@ public:
     /// There is a result to come, or to be fetched.
     [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
 
-    /// Returns when the result is there. May suspend. Cancellation is looked at when it has to wait: coir::cancelled.
-    /// Throws std::future_error with std::future_errc::no_state if not valid().
+    /// Returns when the result is there. May suspend. Cancellation is checked only when it has to wait: coir::cancelled. Throws
+    /// std::future_error with std::future_errc::no_state if not valid().
     void wait() const { state_of(state_).wait(deadline::never()); }
     /// As wait(), until `until`: std::future_status::ready or timeout.
     std::future_status wait_until(deadline until) const {

@@ -14,8 +14,8 @@ namespace coir {
 /// threads without a loop, which then block as threads do. Who has seen it reach zero, by try_wait() or one of the waits,
 /// may destroy it when nobody else waits or will, though count_down() has not returned: it does not touch it any more.
 ///
-/// The waits may suspend. Cancellation is looked at when they have to wait: coir::cancelled. Arrivals count whatever becomes of
-/// the wait. Counting below zero throws std::logic_error that names the fiber; nothing is counted then.
+/// The waits may suspend. Cancellation is checked only when they have to wait: coir::cancelled. Arrivals count whatever becomes
+/// of the wait. Counting below zero throws std::logic_error that names the fiber; nothing is counted then.
 ///
 ///     coir::latch loaded{2};
 ///     coir::spawn([&] { load(left); loaded.count_down(); }).detach();

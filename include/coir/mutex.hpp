@@ -20,7 +20,7 @@ namespace coir {
 /// another thread is woken and has to compete, since waiting for it to wake up would hold up everybody; when it has
 /// lost some times, the mutex is handed over to it as well.
 ///
-/// Cancellation is looked at when lock() has to wait: then it throws coir::cancelled; a lock that was obtained is kept.
+/// Cancellation is checked only when lock() has to wait: then it throws coir::cancelled; a lock that was obtained is kept.
 /// Locking what one holds already throws std::system_error with std::errc::resource_deadlock_would_occur; unlocking what one
 /// does not hold throws std::logic_error; both name the fibers. Destroying a mutex that is held ends the program. A fiber that
 /// ends while it holds a mutex leaves it locked, as a thread does, and one that is made later may be taken for it.

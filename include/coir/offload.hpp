@@ -43,7 +43,7 @@ public:
     /// The one that offload(function) uses. It is never destroyed: what runs in it when the process exits is cut off.
     [[nodiscard]] static offload_pool& common();
 
-    /// Threads that have been started and have not ended; for people and tests.
+    /// Threads that have been started and have not ended; for diagnostics and tests.
     [[nodiscard]] std::size_t thread_count() const;
 
     /// Not for users: waits until a thread has carried out `call`. On an exception the thread may have become its owner.

@@ -69,8 +69,8 @@ private:
 /// several, and threads without a loop. While one calls, the others wait. When the function throws, that call_once()
 /// throws it on, and the one that has waited longest calls.
 ///
-/// May suspend. Cancellation is looked at when it has to wait: coir::cancelled. A function that calls call_once() with the same
-/// flag: std::system_error with std::errc::resource_deadlock_would_occur, naming the fiber.
+/// May suspend. Cancellation is checked only when it has to wait: coir::cancelled. A function that calls call_once() with the
+/// same flag: std::system_error with std::errc::resource_deadlock_would_occur, naming the fiber.
 ///
 ///     coir::once_flag connected;
 ///     coir::call_once(connected, [&] { connection.open(address); });    // one fiber opens it, the others wait for that

@@ -33,7 +33,7 @@ public:
     rate_limiter(const rate_limiter&) = delete;
     rate_limiter& operator=(const rate_limiter&) = delete;
 
-    /// Takes `tokens`. May suspend. Cancellation is looked at when it has to wait: then throws coir::cancelled. Throws
+    /// Takes `tokens`. May suspend. Cancellation is checked only when it has to wait: then throws coir::cancelled. Throws
     /// std::logic_error, which names the fiber, if `tokens` is more than the burst.
     void acquire(std::size_t tokens = 1) { try_acquire_until(deadline::never(), tokens); }
 

@@ -101,7 +101,7 @@ public:
     /// Forgets all answers. What is under way is not touched. Never suspends.
     void flush() noexcept;
 
-    /// Questions that servers have been asked and have not answered yet; for people and tests.
+    /// Questions that servers have been asked and have not answered yet; for diagnostics and tests.
     [[nodiscard]] std::size_t open_queries() const noexcept;
 
 private:

@@ -109,9 +109,9 @@ template <class T> [[nodiscard]] detail::send_case<T> send_to(channel<T>& to, T&
 /// Waits for several things at once: does the first that becomes possible, and only that one, and returns its index. If
 /// several are possible, each has the same chance. The others leave no trace: nothing is sent, received or lost.
 ///
-/// Suspends if none is possible. Cancellation is looked at when it has to wait: coir::cancelled. In a thread without a
-/// loop it blocks as threads do (cases for descriptors and fibers need a loop). What has come is preferred to a deadline that
-/// has passed.
+/// Suspends if none is possible. Cancellation is checked only when it has to wait: coir::cancelled. In a thread without a loop
+/// it blocks as threads do (cases for descriptors and fibers need a loop). What has come is preferred to a deadline that has
+/// passed.
 ///
 ///     std::optional<request> next;
 ///     switch (coir::select(coir::receive_from(requests, next), coir::is_set(stopping), coir::after(30s))) {

@@ -44,7 +44,7 @@ public:
     counting_semaphore(const counting_semaphore&) = delete;
     counting_semaphore& operator=(const counting_semaphore&) = delete;
 
-    /// Takes a permit. May suspend. Cancellation is looked at when it has to wait: then throws coir::cancelled.
+    /// Takes a permit. May suspend. Cancellation is checked only when it has to wait: then throws coir::cancelled.
     void acquire() { core_.acquire(deadline::never()); }
 
     /// Takes a permit if there is one. Never suspends.

@@ -26,8 +26,8 @@ struct shared_mutex_state : waiter_queue {
 /// comes while a writer waits queues behind it. So neither starves the other, and who holds it shared must not lock it
 /// shared once more: a writer may wait in between.
 ///
-/// Cancellation is looked at when a call has to wait: then it throws coir::cancelled. Misuse that is seen: std::system_error with
-/// std::errc::resource_deadlock_would_occur when the writer locks it again in whatever way; std::logic_error when one
+/// Cancellation is checked only when a call has to wait: then it throws coir::cancelled. Misuse that is seen: std::system_error
+/// with std::errc::resource_deadlock_would_occur when the writer locks it again in whatever way; std::logic_error when one
 /// unlocks what it has not locked; both name the fiber. Destroying one that is held ends the program.
 ///
 ///     coir::shared_mutex mutex;

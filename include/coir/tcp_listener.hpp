@@ -51,8 +51,8 @@ public:
     /// On an error it is not listening.
     tcp_listener(const endpoint& local, const listen_options& options, std::error_code& error) noexcept;
 
-    /// Takes over a socket that listens already: see activated_sockets(). Throws std::system_error with
-    /// std::errc::invalid_argument if it is another one, or does not listen; then it is closed.
+    /// Adopts a socket that listens already: see activated_sockets(). Throws std::system_error with std::errc::invalid_argument
+    /// if it is another one, or does not listen; then it is closed.
     explicit tcp_listener(io::descriptor socket);
 
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
@@ -69,7 +69,7 @@ public:
     /// On an error the returned stream is not connected.
     tcp_stream accept(std::error_code& error, deadline until = {}) noexcept;
 
-    /// Gives the socket up without closing it: see stream_socket::release().
+    /// Releases the socket without closing it: see stream_socket::release().
     [[nodiscard]] io::descriptor release() noexcept { return std::move(socket_); }
 
     /// Stops listening; fibers in accept() get std::errc::bad_file_descriptor. Throws std::system_error.

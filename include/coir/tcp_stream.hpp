@@ -43,10 +43,10 @@ public:
     tcp_stream(const endpoint& remote, const connect_options& options, std::error_code& error,
                deadline until = {}) noexcept;
 
-    /// Takes over a connected socket.
+    /// Adopts a connected socket.
     explicit tcp_stream(io::descriptor socket) noexcept : stream_socket(std::move(socket)) {}
 
-    /// Throw std::system_error.
+    /// They throw std::system_error.
     [[nodiscard]] endpoint local_endpoint() const;
     [[nodiscard]] endpoint remote_endpoint() const; ///< also of a connection that has ended or been reset
 

@@ -65,7 +65,7 @@ public:
         : udp_socket(endpoint{address, port}, options) {}
     udp_socket(const endpoint& local, const udp_options& options, std::error_code& error) noexcept;
 
-    /// Takes over a UDP socket.
+    /// Adopts a UDP socket.
     explicit udp_socket(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
 
     /// One that exchanges datagrams with `remote` only: see connect(). The kernel chooses its address and port.
@@ -83,7 +83,7 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
     [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
-    /// Throw std::system_error.
+    /// They throw std::system_error.
     [[nodiscard]] endpoint local_endpoint() const;
     [[nodiscard]] endpoint remote_endpoint() const; ///< std::errc::not_connected
 
@@ -170,7 +170,7 @@ public:
     void set_broadcast(bool on, std::error_code& error) noexcept;
     [[nodiscard]] bool broadcast() const;
 
-    /// Gives the socket up without closing it: see stream_socket::release().
+    /// Releases the socket without closing it: see stream_socket::release().
     [[nodiscard]] io::descriptor release() noexcept { return std::move(socket_); }
 
     /// Closes now; fibers that wait here get std::errc::bad_file_descriptor. Throws std::system_error.

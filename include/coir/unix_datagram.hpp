@@ -40,7 +40,7 @@ public:
     explicit unix_datagram(const unix_endpoint& local, const unix_bind_options& options = {});
     unix_datagram(const unix_endpoint& local, const unix_bind_options& options, std::error_code& error) noexcept;
 
-    /// Takes over a socket. Its path, if it has one, is not removed.
+    /// Adopts a socket. Its path, if it has one, is not removed.
     explicit unix_datagram(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
 
     /// Two that are connected to each other. Never suspends. Throws std::system_error.
@@ -54,7 +54,7 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
     [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
-    /// Throw std::system_error.
+    /// They throw std::system_error.
     [[nodiscard]] unix_endpoint local_endpoint() const;
     [[nodiscard]] unix_endpoint remote_endpoint() const; ///< std::errc::not_connected
 
@@ -94,7 +94,7 @@ public:
     [[nodiscard]] received receive(std::span<std::byte> buffer, std::span<io::descriptor> descriptors,
                                    std::error_code& error, deadline until = {}) noexcept;
 
-    /// Gives the socket up without closing it: see stream_socket::release(). Its path stays: nobody here removes it any more.
+    /// Releases the socket without closing it: see stream_socket::release(). Its path stays: this object no longer removes it.
     [[nodiscard]] io::descriptor release() noexcept {
         path_.keep();
         return std::move(socket_);

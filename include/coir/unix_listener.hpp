@@ -32,8 +32,8 @@ public:
     unix_listener(const unix_endpoint& local, const unix_bind_options& options, int backlog,
                   std::error_code& error) noexcept;
 
-    /// Takes over a socket that listens already: see activated_sockets(). Throws std::system_error with
-    /// std::errc::invalid_argument if it is another one, or does not listen; then it is closed.
+    /// Adopts a socket that listens already: see activated_sockets(). Throws std::system_error with std::errc::invalid_argument
+    /// if it is another one, or does not listen; then it is closed.
     explicit unix_listener(io::descriptor socket);
 
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
@@ -47,7 +47,7 @@ public:
     /// On an error the returned stream is not connected.
     unix_stream accept(std::error_code& error, deadline until = {}) noexcept;
 
-    /// Gives the socket up without closing it: see stream_socket::release(). Its path stays: nobody here removes it any more.
+    /// Releases the socket without closing it: see stream_socket::release(). Its path stays: this object no longer removes it.
     [[nodiscard]] io::descriptor release() noexcept {
         path_.keep();
         return std::move(socket_);

@@ -34,7 +34,7 @@ public:
     explicit unix_seqpacket(const unix_endpoint& remote, deadline until = {});
     unix_seqpacket(const unix_endpoint& remote, std::error_code& error, deadline until = {}) noexcept;
 
-    /// Takes over a connected socket.
+    /// Adopts a connected socket.
     explicit unix_seqpacket(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
 
     /// Two that are connected to each other. Never suspends. Throws std::system_error.
@@ -44,7 +44,7 @@ public:
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
     [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
 
-    /// Throw std::system_error.
+    /// They throw std::system_error.
     [[nodiscard]] unix_endpoint local_endpoint() const;
     [[nodiscard]] unix_endpoint remote_endpoint() const;
     [[nodiscard]] peer_credentials credentials() const;
@@ -74,13 +74,13 @@ public:
     [[nodiscard]] received_message receive(std::span<std::byte> buffer, std::span<io::descriptor> descriptors,
                                            std::error_code& error, deadline until = {}) noexcept;
 
-    /// Ends one side, as tcp_stream's. Never suspends. Throw std::system_error.
+    /// Ends one side, as tcp_stream's. Never suspends. They throw std::system_error.
     void shutdown_write();
     void shutdown_write(std::error_code& error) noexcept;
     void shutdown_read();
     void shutdown_read(std::error_code& error) noexcept;
 
-    /// Gives the socket up without closing it: see stream_socket::release().
+    /// Releases the socket without closing it: see stream_socket::release().
     [[nodiscard]] io::descriptor release() noexcept { return std::move(socket_); }
 
     /// Closes now; other fibers that wait here get std::errc::bad_file_descriptor. Throws std::system_error.

@@ -28,7 +28,7 @@ public:
     unix_seqpacket_listener(const unix_endpoint& local, const unix_bind_options& options, int backlog,
                             std::error_code& error) noexcept;
 
-    /// Takes over a socket that listens already.
+    /// Adopts a socket that listens already.
     explicit unix_seqpacket_listener(io::descriptor socket);
 
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
@@ -40,7 +40,7 @@ public:
     unix_seqpacket accept(deadline until = {});
     unix_seqpacket accept(std::error_code& error, deadline until = {}) noexcept;
 
-    /// Gives the socket up without closing it: see stream_socket::release(). Its path stays: nobody here removes it any more.
+    /// Releases the socket without closing it: see stream_socket::release(). Its path stays: this object no longer removes it.
     [[nodiscard]] io::descriptor release() noexcept {
         path_.keep();
         return std::move(socket_);

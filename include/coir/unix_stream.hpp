@@ -38,14 +38,14 @@ public:
     /// On an error the stream is not connected.
     unix_stream(const unix_endpoint& remote, std::error_code& error, deadline until = {}) noexcept;
 
-    /// Takes over a connected socket.
+    /// Adopts a connected socket.
     explicit unix_stream(io::descriptor socket) noexcept : stream_socket(std::move(socket)) {}
 
     /// Two that are connected to each other: socketpair(). Never suspends. Throws std::system_error.
     [[nodiscard]] static std::pair<unix_stream, unix_stream> pair();
     [[nodiscard]] static std::pair<unix_stream, unix_stream> pair(std::error_code& error) noexcept;
 
-    /// Throw std::system_error.
+    /// They throw std::system_error.
     [[nodiscard]] unix_endpoint local_endpoint() const;
     [[nodiscard]] unix_endpoint remote_endpoint() const;
     [[nodiscard]] peer_credentials credentials() const;
@@ -77,7 +77,7 @@ public:
     [[nodiscard]] received_message read_with(std::span<std::byte> buffer, std::span<io::descriptor> descriptors,
                                              std::error_code& error, deadline until = {}) noexcept;
 
-    /// Ends one side, as tcp_stream's. Never suspends. Throw std::system_error.
+    /// Ends one side, as tcp_stream's. Never suspends. They throw std::system_error.
     void shutdown_write();
     void shutdown_write(std::error_code& error) noexcept;
     void shutdown_read();
