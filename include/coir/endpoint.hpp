@@ -25,8 +25,8 @@ public:
     /// 0.0.0.0, port 0.
     endpoint() noexcept;
 
-    /// `address` in numbers: "192.0.2.1", "2001:db8::1", "fe80::1%eth0"; "" stands for every local address (::, which
-    /// also takes IPv4). Throws std::system_error with std::errc::invalid_argument, naming the address.
+    /// A numeric `address`: "192.0.2.1", "2001:db8::1", "fe80::1%eth0"; "" stands for every local address (::, which also
+    /// accepts IPv4). Throws std::system_error with std::errc::invalid_argument, naming the address.
     endpoint(std::string_view address, std::uint16_t port);
     endpoint(std::string_view address, std::uint16_t port, std::error_code& error) noexcept;
 
@@ -40,12 +40,12 @@ public:
     [[nodiscard]] bool is_v4() const noexcept;
     [[nodiscard]] bool is_v6() const noexcept;
     [[nodiscard]] std::uint16_t port() const noexcept;
-    /// An IPv6 socket sees an IPv4 peer at the "mapped" address ::ffff:192.0.2.1. Of that the IPv4 endpoint, 192.0.2.1 at the same
-    /// port; of any other the same again.
+    /// An IPv6 socket sees an IPv4 peer at the "mapped" address ::ffff:192.0.2.1. Returns the IPv4 endpoint of such an address,
+    /// 192.0.2.1 with the same port; any other endpoint unchanged.
     [[nodiscard]] endpoint unmapped() const noexcept;
     /// "192.0.2.1" or "2001:db8::1".
     [[nodiscard]] std::string address() const;
-    /// "192.0.2.1:80" or "[2001:db8::1]:80": what parse() takes.
+    /// "192.0.2.1:80" or "[2001:db8::1]:80": the format that parse() accepts.
     [[nodiscard]] std::string to_string() const;
 
     /// As a `sockaddr*`, with its size.

@@ -5,8 +5,8 @@
 
 namespace coir {
 
-/// Something that has happened, or not yet: wait() returns once it is set, for all who wait and for all who come later,
-/// until reset(). Between fibers of one loop or several, and threads without a loop, which then block as threads do.
+/// Something that has happened, or not yet: once it is set, wait() returns, for all present and later waiters, until reset().
+/// Works between fibers of one loop or several, and threads without a loop, which then block as threads do.
 ///
 ///     coir::event stopping;
 ///     coir::spawn([&] { stopping.wait(); listener.close(); }).detach();
@@ -18,14 +18,14 @@ public:
     event(const event&) = delete;
     event& operator=(const event&) = delete;
 
-    /// Wakes all who wait. Never suspends. What was done before is seen by those who find it set.
+    /// Wakes all waiters. Never suspends. Everything done before set() is visible to those who find the event set.
     void set() noexcept { gate_.open(); }
     void reset() noexcept { gate_.shut(); }
     [[nodiscard]] bool is_set() const noexcept { return gate_.is_open(); }
 
     /// Returns when the event is set; false when `until` has passed before. May suspend. Cancellation is checked only when it
-    /// has to wait: then throws coir::cancelled. Returns true also when the event has been set and was reset since. Who has
-    /// returned from here may destroy the event: set() does not touch it any more.
+    /// has to wait: then it throws coir::cancelled. Returns true even if the event was set and has been reset since. After it
+    /// has returned, the event may be destroyed: set() does not touch it any more.
     bool wait(deadline until = {}) { return gate_.pass(until, detail::wait_kind::event, this, "event::wait"); }
 
 private:

@@ -11,7 +11,8 @@ namespace coir {
 
 /// All failures of a task_group, in the order in which they happened. Immutable, and cheap to copy.
 ///
-/// A task group throws the first failure, as it is, so that handlers match by its type. The others are carried along here:
+/// A task group throws the first failure with its original type, so that ordinary handlers match. The others are carried along
+/// here:
 ///
 ///     try {
 ///         coir::task_group group;
@@ -30,12 +31,12 @@ public:
     explicit exception_group(std::vector<std::exception_ptr> failures);
 
     /// In a handler for a failure that a task group has thrown: the failures of that group. Empty elsewhere, and for an
-    /// exception that has left the fiber by other ways than fiber::join() and run().
+    /// exception that left the fiber in any other way than through fiber::join() or run().
     [[nodiscard]] static exception_group current() noexcept;
 
     [[nodiscard]] bool empty() const noexcept { return !failures_; }
     [[nodiscard]] std::size_t size() const noexcept { return failures_ ? failures_->size() : 0; }
-    /// The first. Must not be empty.
+    /// The first failure. The group must not be empty.
     [[nodiscard]] const std::exception_ptr& front() const noexcept { return failures_->front(); }
     [[nodiscard]] const_iterator begin() const noexcept { return failures_ ? failures_->begin() : const_iterator{}; }
     [[nodiscard]] const_iterator end() const noexcept { return failures_ ? failures_->end() : const_iterator{}; }

@@ -19,14 +19,14 @@ public:
         return made;
     }
 
-    /// It has called exit(), or returned from main(); with code().
+    /// It called exit() or returned from main(), with code().
     [[nodiscard]] constexpr bool exited() const noexcept { return ending_signal() == 0; }
-    /// 0 to 255; 0 too if it has not exited().
+    /// 0 to 255; also 0 if it has not exited().
     [[nodiscard]] constexpr int code() const noexcept { return exited() ? (status_ >> 8) & 0xff : 0; }
 
     /// A signal has ended it: signal().
     [[nodiscard]] constexpr bool signalled() const noexcept { return ending_signal() != 0 && ending_signal() != 0x7f; }
-    /// Its number; 0 if it is not signalled().
+    /// The signal number; 0 if not signalled().
     [[nodiscard]] constexpr int signal() const noexcept { return signalled() ? ending_signal() : 0; }
     /// With a core dump.
     [[nodiscard]] constexpr bool core_dumped() const noexcept { return signalled() && (status_ & 0x80) != 0; }
@@ -34,7 +34,7 @@ public:
     /// It has exited with code 0.
     [[nodiscard]] constexpr bool success() const noexcept { return status_ == 0; }
 
-    /// For people: "exit code 1", "signal 11 (Segmentation fault), core dumped", "unknown".
+    /// For messages: "exit code 1", "signal 11 (Segmentation fault), core dumped", "unknown".
     [[nodiscard]] COIR_EXPORT std::string to_string() const;
 
     constexpr bool operator==(const exit_status&) const noexcept = default;

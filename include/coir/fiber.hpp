@@ -18,15 +18,15 @@
 
 namespace coir {
 
-/// How a fiber is made.
+/// How a fiber is created.
 struct fiber_options {
-    /// For people: shown in error messages. Copied.
+    /// For diagnostics: shown in error messages. Copied.
     std::string_view name = {};
     /// Usable bytes of stack, rounded up to pages and committed as they are touched; 0 stands for
     /// loop_options::stack_size. At least minimum_stack_size.
     std::size_t stack_size = 0;
-    /// Who spawned it, for reports: the line on which these options are written, in braces. (An object without
-    /// initializer, `fiber_options options;`, gets this very line: that is all the compiler knows then.)
+    /// Where it was spawned, for reports: the line on which these options are written, in braces. (An object without
+    /// initializer, `fiber_options options;`, gets the line of this declaration instead: that is all the compiler knows.)
     spawn_site site = spawn_site::current();
 };
 
@@ -52,7 +52,7 @@ private:
 
 } // namespace detail
 
-/// The owner of a task that runs on a stack of its own: `std::jthread`'s shape, with a result.
+/// Owns a task that runs on a stack of its own: shaped like `std::jthread`, with a result.
 ///
 /// Made by spawn(). The destructor cancels the fiber and waits for its end, so a fiber does not outlive the scope that
 /// made it unless it is detached. A handle may be moved; it belongs to the loop's thread.
@@ -63,7 +63,7 @@ template <class T> class [[nodiscard]] fiber {
 public:
     using value_type = T;
 
-    /// No fiber: joinable() is false.
+    /// Empty: joinable() is false.
     fiber() noexcept = default;
 
     fiber(fiber&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
@@ -74,9 +74,9 @@ public:
         return *this;
     }
 
-    /// Cancels the fiber and waits for its end. May suspend; cannot be cancelled itself. If the fiber failed with an
-    /// exception that nobody has joined, a line on stderr says so. A fiber that destroys its own handle, as one that takes
-    /// itself out of a table of fibers, aborts the program: let it detach() itself first.
+    /// Cancels the fiber and waits for its end. May suspend; cannot be cancelled itself. If the fiber failed with an exception
+    /// that nobody has joined, a line on stderr says so. A fiber that destroys its own handle, for example by removing itself
+    /// from a table of fibers, aborts the program: detach() it first.
     ~fiber() {
         if (state_)
             detail::abandon_fiber(*state_);
@@ -134,7 +134,7 @@ public:
         detail::detach_fiber(*std::exchange(state_, nullptr));
     }
 
-    /// 0 for no fiber.
+    /// 0 if empty.
     [[nodiscard]] fiber_id id() const noexcept { return state_ ? state_->id : 0; }
 
     /// Empty for a fiber without a name. Valid until the handle is joined, detached or destroyed.
@@ -155,17 +155,18 @@ private:
     detail::fiber_result<T>* state_ = nullptr;
 };
 
-/// A case for select(): `which` has ended, and join() will not wait. select() throws std::logic_error as join() does.
+/// A case for select(), ready when `which` has ended, so that join() will not wait. select() throws std::logic_error as join()
+/// does.
 template <class Result> [[nodiscard]] detail::end_case ended(fiber<Result>& which) noexcept {
     return detail::end_case{which.state_};
 }
 
 /// Makes a fiber that calls `function()`, copied or moved as std::thread does, and returns its owner.
 ///
-/// Does not suspend: the new fiber is put at the end of the ready queue and starts when its turn comes, or somebody joins it.
-/// Only inside coir::run; the fiber stays on the calling thread. Floating-point control words are inherited.
-/// Errors, with nothing started: std::system_error when memory or mappings for a stack are exhausted (it names the
-/// limit), std::invalid_argument for a stack below minimum_stack_size, std::logic_error outside coir::run.
+/// Does not suspend: the new fiber is put at the end of the ready queue and starts when its turn comes, or when somebody joins
+/// it. Only inside coir::run; the fiber stays on the calling thread. Floating-point control words are inherited. Errors, with
+/// nothing started: std::system_error when memory or mappings for a stack are exhausted (it names the limit),
+/// std::invalid_argument for a stack below minimum_stack_size, std::logic_error outside coir::run.
 template <class Function>
     requires(std::invocable<std::decay_t<Function>>)
 auto spawn(const fiber_options& options, Function&& function) -> fiber<std::invoke_result_t<std::decay_t<Function>>> {
@@ -204,16 +205,15 @@ auto spawn(const fiber_options& options, Function&& function, First&& first, Arg
                                        std::forward<Arguments>(arguments)...));
 }
 
-/// As above, with default options. `site` is the line of the call, and not for callers to give.
+/// As above, with default options. `site` is the line of the call; callers should not pass it.
 template <class Function>
     requires(std::invocable<std::decay_t<Function>>)
 auto spawn(Function&& function, spawn_site site = spawn_site::current()) {
     return spawn(fiber_options{.site = site}, std::forward<Function>(function));
 }
 
-// A default argument cannot follow a pack, and only a default argument knows the caller's line: so one overload for each
-// number of arguments. From the fourth argument on the line is known only if it
-// comes in fiber_options.
+// A default argument cannot follow a pack, and only a default argument knows the caller's line: hence one overload for each
+// number of arguments. With four arguments or more the line is known only if it comes in fiber_options.
 
 template <class Function, class A>
     requires(std::invocable<std::decay_t<Function>, std::decay_t<A>>)

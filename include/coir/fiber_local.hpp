@@ -9,11 +9,12 @@
 
 namespace coir {
 
-/// A variable of which each fiber has its own: what `thread_local` is for threads. The value is made when a fiber first uses
-/// it, and destroyed at the end of the fiber, on the fiber's own stack, newest first. Outside of fibers it is the thread's.
+/// A variable of which each fiber has its own copy: what `thread_local` is for threads. The value is created when a fiber first
+/// uses it, and destroyed at the end of the fiber, on the fiber's own stack, newest first. Outside of fibers it is the
+/// thread's.
 ///
 /// None of the functions suspends; a value's constructor and destructor may. Threads: may be used from all; destroy it when
-/// nobody uses it any more. For values that a fiber's children should see as well: context_var.
+/// nobody uses it any more. For values that a fiber's children should inherit, see context_var.
 ///
 ///     const coir::fiber_local<std::string> request;      // usually a static or global variable
 ///     *request = "GET /";
@@ -31,7 +32,7 @@ public:
     fiber_local(const fiber_local&) = delete;
     fiber_local& operator=(const fiber_local&) = delete;
 
-    /// The running fiber's value; made if need be: throws what that throws.
+    /// The running fiber's value; created if necessary: throws what that throws.
     [[nodiscard]] T& get() const { return *static_cast<T*>(detail::local_value(key_, *factory_)); }
     [[nodiscard]] T& operator*() const { return get(); }
     [[nodiscard]] T* operator->() const { return &get(); }

@@ -10,11 +10,12 @@
 
 namespace coir::io {
 
-/// A file as a stream: reads it from a position on, which moves with what is read, so that buffered_reader, and through it copy(),
-/// can be given one. Other than io::copy() and io::send_file() of the bare descriptor, it makes only its fiber wait for the disk.
-/// The file must outlive it, and stay where it is; its own position (lseek) is not used, so that each reader has one to itself.
+/// Reads a file as a stream, from a position that advances with each read; for use with buffered_reader, and through it with
+/// copy(). Unlike io::copy() and io::send_file() of the bare descriptor, it makes only its fiber wait for the disk. The file
+/// object must outlive the reader, and not be moved. The descriptor's own position (lseek) is not used: each reader has its
+/// own.
 ///
-/// Suspension, deadline, cancellation, errors: as io::file::read_at(). By one fiber at a time.
+/// Suspension, deadline, cancellation, errors: as io::file::read_at(). To be used by one fiber at a time.
 ///
 ///     const coir::io::file page{"index.html"};
 ///     coir::io::file_reader content{page};
@@ -30,8 +31,8 @@ public:
     [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
     void seek(std::uint64_t position) noexcept { position_ = position; }
 
-    /// Reads at least one byte, and usually all that the buffer has room for; 0 at the end (or for an empty buffer): a file that
-    /// has grown since goes on there. On an error the position stays.
+    /// Reads at least one byte, and usually all that the buffer has room for; 0 at the end (or for an empty buffer); if the
+    /// file has grown, later calls continue there. On an error the position does not change.
     std::size_t read_some(std::span<std::byte> buffer, deadline until = {}) {
         return advance(source_->read_at(buffer, position_, until));
     }

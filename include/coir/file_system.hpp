@@ -12,12 +12,10 @@
 #include <system_error>
 #include <vector>
 
-/// \file
-/// Files by their names: what std::filesystem does, while other fibers run.
+/// \file Operations on files by name: what std::filesystem does, while other fibers run.
 ///
-/// Suspension, deadlines, cancellation and threads as in file.hpp: what has been handed to the system is awaited.
-/// Errors: std::filesystem::filesystem_error, with the operation and the paths; the forms with a std::error_code throw
-/// nothing.
+/// Suspension, deadlines, cancellation and threads as in file.hpp: an operation that has been handed to the system is awaited.
+/// Errors: std::filesystem::filesystem_error, with the operation and the paths; the forms with a std::error_code throw nothing.
 ///
 ///     for (const coir::io::directory_entry& entry : coir::io::list_directory("spool"))
 ///         if (entry.type == std::filesystem::file_type::regular)
@@ -27,11 +25,11 @@ namespace coir::io {
 /// What a directory says about one of its files.
 struct directory_entry {
     std::filesystem::path name; ///< without the directory
-    /// Of the file itself, also if it is a symbolic link. `unknown`: this file system does not tell; ask link_status().
+    /// The type of the entry itself, even if it is a symbolic link. `unknown`: the file system does not say; ask link_status().
     std::filesystem::file_type type = std::filesystem::file_type::unknown;
 };
 
-/// Of the file that `path` leads to, through symbolic links. One that does not exist is an error.
+/// The status of the file that `path` refers to, following symbolic links. A file that does not exist is an error.
 [[nodiscard]] COIR_EXPORT file_status status(const std::filesystem::path& path, deadline until = {});
 [[nodiscard]] COIR_EXPORT file_status status(const std::filesystem::path& path, std::error_code& error,
                                              deadline until = {}) noexcept;
@@ -40,7 +38,7 @@ struct directory_entry {
 [[nodiscard]] COIR_EXPORT file_status link_status(const std::filesystem::path& path, std::error_code& error,
                                                   deadline until = {}) noexcept;
 
-/// Gives `from` the name `to`, in one step, in the place of a file that has that name.
+/// Renames `from` to `to` atomically, replacing a file that has that name.
 COIR_EXPORT void rename(const std::filesystem::path& from, const std::filesystem::path& to, deadline until = {});
 COIR_EXPORT void rename(const std::filesystem::path& from, const std::filesystem::path& to, std::error_code& error,
                         deadline until = {}) noexcept;
@@ -49,7 +47,7 @@ COIR_EXPORT void rename(const std::filesystem::path& from, const std::filesystem
 COIR_EXPORT bool remove(const std::filesystem::path& path, deadline until = {});
 COIR_EXPORT bool remove(const std::filesystem::path& path, std::error_code& error, deadline until = {}) noexcept;
 
-/// Makes a directory, which all may use as far as the umask allows. False: it existed.
+/// Creates a directory, with all permissions that the umask allows. False: it existed.
 COIR_EXPORT bool create_directory(const std::filesystem::path& path, deadline until = {});
 COIR_EXPORT bool create_directory(const std::filesystem::path& path, std::error_code& error,
                                   deadline until = {}) noexcept;
@@ -62,15 +60,15 @@ COIR_EXPORT bool create_directory(const std::filesystem::path& path, std::error_
 [[nodiscard]] COIR_EXPORT std::vector<directory_entry>
 list_directory(const std::filesystem::path& path, std::error_code& error, deadline until = {}) noexcept;
 
-/// All that is in the file, of whatever kind its bytes are; also where the system does not know the size beforehand, as in
-/// /proc. With a std::error_code: on an error, what was read before.
+/// The whole contents of the file, unconverted; works even where the size is not known beforehand, as in /proc. With a
+/// std::error_code: on an error, what was read before.
 [[nodiscard]] COIR_EXPORT std::string read_file(const std::filesystem::path& path, deadline until = {});
 [[nodiscard]] COIR_EXPORT std::string read_file(const std::filesystem::path& path, std::error_code& error,
                                                 deadline until = {}) noexcept;
 
-/// Makes `contents` all that is in the file, which is created if need be; returns its size. Not in one step: who reads meanwhile
-/// may see a part, and an error may leave a part: io::transfer_error (io::transfer_cancelled) tells how much, and so does what
-/// the form with a std::error_code returns. To replace a file as a whole, write another, sync() and rename() it.
+/// Replaces the contents of the file, which is created if necessary; returns their size. Not atomic: concurrent readers may see
+/// a part, and an error may leave a part: io::transfer_error (io::transfer_cancelled) says how much, and so does the return
+/// value of the form with a std::error_code. To replace a file atomically, write another, sync() and rename() it.
 COIR_EXPORT std::size_t write_file(const std::filesystem::path& path, std::span<const std::byte> contents,
                                    deadline until = {});
 COIR_EXPORT std::size_t write_file(const std::filesystem::path& path, std::span<const std::byte> contents,

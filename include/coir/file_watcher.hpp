@@ -31,14 +31,14 @@ enum class file_change : std::uint32_t {
     removed = 0x200,   ///< an entry
     self_removed = 0x400,
     self_moved = 0x800,
-    // Not asked for, but told.
+    // Reported without being requested.
     unmounted = 0x2000,         ///< its file system
     lost = 0x4000,              ///< more happened than the queue holds: what it was is not known. Belongs to no watch.
     unwatched = 0x8000,         ///< the last of this watch: after remove(), or because the file is gone
     is_directory = 0x4000'0000, ///< comes with others: it happened to a directory
 
     moved = moved_from | moved_to,
-    /// The content of a directory, and what is written into its files.
+    /// The contents of a directory, and writes to its files.
     content = closed_after_writing | moved | created | removed,
     all = 0xfff,
 };
@@ -49,7 +49,7 @@ enum class file_change : std::uint32_t {
 [[nodiscard]] constexpr file_change operator&(file_change left, file_change right) noexcept {
     return static_cast<file_change>(static_cast<std::uint32_t>(left) & static_cast<std::uint32_t>(right));
 }
-/// The two have something in common.
+/// The two sets intersect.
 [[nodiscard]] constexpr bool contains(file_change set, file_change some) noexcept {
     return (set & some) != file_change::none;
 }
@@ -65,7 +65,7 @@ struct file_event {
     std::string name = {};  ///< of the entry; empty if it happened to what is watched itself
 };
 
-/// Tells what happens to files and in directories (inotify).
+/// Reports changes of files and in directories (inotify).
 ///
 ///     coir::io::file_watcher watcher;
 ///     watcher.add("/etc/service.d", coir::io::file_change::content);
@@ -75,12 +75,12 @@ struct file_event {
 ///         else read_again(event.name);
 ///     }
 ///
-/// A directory is watched with its entries, but not what is below them. What other machines do in a network file system is
-/// not seen, nor is what is written through a memory mapping.
+/// A directory is watched with its entries, but not what is below them. Changes that other machines make in a network file
+/// system are not seen, nor are writes through a memory mapping.
 ///
-/// Nothing is dropped in silence: when the kernel's queue is full (fs.inotify.max_queued_events, 16,384 at first) an event
-/// file_change::lost comes in its place, and everything has to be looked at anew. Two events in a row that are the same
-/// come as one.
+/// Nothing is dropped silently: when the kernel's queue is full (fs.inotify.max_queued_events, 16,384 by default) an event
+/// file_change::lost takes the place of what is lost, and everything has to be examined anew. Identical consecutive events are
+/// merged into one.
 ///
 /// Threads: belongs to the loop of the thread that made it. Several fibers may call next(): each event goes to one.
 class COIR_EXPORT file_watcher {
@@ -95,17 +95,17 @@ public:
     /// Whoever waits in next() gets std::errc::bad_file_descriptor.
     ~file_watcher();
 
-    /// From now on tells `changes` of the file or directory `path` (of what it leads to, if it is a symbolic link). It is the
-    /// file that is watched, not the name: renamed it remains watched, and a new file of that name is not. To see how a file is
+    /// From now on reports `changes` of the file or directory `path` (of its target, if it is a symbolic link). The file is
+    /// watched, not the name: it remains watched when renamed, and a new file of that name is not. To see that a file is
     /// replaced, watch its directory.
     ///
     /// Never suspends; the path is looked up on this thread. Throws std::system_error that names the path:
-    /// std::errc::no_such_file_or_directory, permission_denied; file_exists: it is watched already, perhaps by another name;
-    /// no_space_on_device: the user's limit of watches (fs.inotify.max_user_watches); invalid_argument: `changes` asks for nothing.
+    /// std::errc::no_such_file_or_directory, permission_denied; file_exists: it is watched already, perhaps under another name;
+    /// no_space_on_device: the user's limit of watches (fs.inotify.max_user_watches); invalid_argument: `changes` is empty.
     file_watch add(const std::string& path, file_change changes);
     file_watch add(const std::string& path, file_change changes, std::error_code& error) noexcept;
 
-    /// Ends a watch. What has happened before is still told, and then file_change::unwatched. Never suspends. Throws
+    /// Ends a watch. Earlier events are still reported, and then file_change::unwatched. Never suspends. Throws
     /// std::system_error with std::errc::invalid_argument if the watch has ended already.
     void remove(file_watch watch);
     void remove(file_watch watch, std::error_code& error) noexcept;

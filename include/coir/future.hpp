@@ -17,7 +17,7 @@ namespace detail {
 /// What future and shared_future have in common.
 template <class T> class future_base {
 public:
-    /// There is a result to come, or to be fetched.
+    /// There is a result, or there will be one.
     [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
 
     /// Returns when the result is there. May suspend. Cancellation is checked only when it has to wait: coir::cancelled. Throws
@@ -38,11 +38,12 @@ protected:
 
 } // namespace detail
 
-/// A result that somebody will make: std::future for fibers, of one loop or several, and for threads without a loop, which then
-/// block as threads do. A coir::promise makes it, or coir::async().
+/// A result that somebody will provide: std::future for fibers, of one loop or several, and for threads without a loop, which
+/// then block as threads do. It comes from a coir::promise, or from coir::async().
 ///
-/// A future is used by one at a time, but not necessarily by the one who asked for it. The destructor does not wait, except of
-/// the future of an async(): that waits for the end of the call, as the standard's does, and is not interrupted.
+/// A future is used by one fiber or thread at a time, but not necessarily by the one that obtained it. The destructor does not
+/// wait, except for the future of an async(), which waits for the end of the call, as the standard's does, and is not
+/// interrupted.
 ///
 ///     coir::promise<int> promise;
 ///     coir::future<int> answer = promise.get_future();
@@ -68,7 +69,7 @@ public:
         return state->take();
     }
 
-    /// The same result for several. Afterwards valid() is false.
+    /// The same result for several users. Afterwards valid() is false.
     [[nodiscard]] shared_future<T> share() noexcept { return shared_future<T>{std::move(*this)}; }
 
 private:
@@ -77,8 +78,8 @@ private:
     using detail::future_base<T>::future_base;
 };
 
-/// A future that can be copied, and whose result stays where it is: std::shared_future. A copy each for those who wait; what
-/// a copy of it does is coir::future's.
+/// A future that can be copied, and whose result stays where it is: std::shared_future. Each waiter uses a copy of its own;
+/// otherwise it behaves like coir::future.
 template <class T> class [[nodiscard]] shared_future : public detail::future_base<T> {
 public:
     /// Not valid().
@@ -86,7 +87,7 @@ public:
     shared_future(future<T>&& other) noexcept // NOLINT(google-explicit-constructor): as the standard's
         : detail::future_base<T>(std::move(other.state_)) {}
 
-    /// Waits for the result: a reference to the value, which lives as long as there is a future of it; or throws what was
+    /// Waits for the result: returns a reference to the value, which lives as long as a future refers to it; or throws what was
     /// thrown instead. May suspend; deadline, cancellation and errors as for future::get().
     std::add_lvalue_reference_t<const T> get(deadline until = {}) const {
         detail::state_of(this->state_).wait_for_result(until);

@@ -21,10 +21,10 @@ namespace detail {
 
 } // namespace detail
 
-/// A sequence whose elements are made by a function, one at a time, when they are asked for. Its shape is that of
-/// C++23's std::generator: an input range and a view, to be gone through once. But the function is an ordinary one,
-/// with a stack of its own. It calls `yield(element)`, which returns when the next element is wanted, and may do so
-/// from functions that it calls, however deep, from lambdas and from algorithms.
+/// A sequence whose elements a function produces, one at a time, on demand. Its interface is that of C++23's std::generator: a
+/// single-pass input range and a view. But the function is an ordinary one, with a stack of its own. It calls `yield(element)`,
+/// which returns when the next element is wanted, and may do so from functions that it calls, however deep, from lambdas and
+/// from algorithms.
 ///
 ///     coir::generator<int> squares = [](auto& yield) {
 ///         for (int i = 1; i <= 3; ++i)
@@ -33,17 +33,16 @@ namespace detail {
 ///     for (int square : squares)
 ///         std::cout << square << '\n';     // 1 4 9
 ///
-/// `Reference` says what dereferencing an iterator gives: generator<T&> a T&, generator<T> a T&&, so that one may move
-/// from it. Elements are handed over by address, neither copied nor moved (but see yielder), and live until the next
-/// step.
+/// `Reference` is the type that dereferencing an iterator returns: T& for generator<T&>; T&& for generator<T>, so the consumer
+/// may move from it. Elements are passed by address, neither copied nor moved (but see yielder), and live until the next step.
 ///
-/// The function starts with begin(). A step is two switches: no allocation, no system call. There need be no loop; in a
-/// fiber the function may block, and with it whoever waits for the next element.
+/// The function starts with begin(). A step is two switches: no allocation, no system call. No loop is needed; in a fiber the
+/// function may block, and with it whoever waits for the next element.
 ///
-/// What the function throws arrives at the begin() or ++ that asked for the next element, and ends the sequence. To
-/// destroy a generator in the middle unwinds its function: yield() throws coir::cancelled there. To destroy it while
-/// its function runs, that is from inside, aborts.
-/// It must not yield inside a cancel_scope, with_timeout() or task_group of its own, which the consumer would be in as well.
+/// What the function throws is rethrown by the begin() or ++ that asked for the next element, and ends the sequence. Destroying
+/// a generator in the middle unwinds its function: yield() throws coir::cancelled there. Destroying it while its function runs,
+/// that is from inside, aborts. The function must not yield inside a cancel_scope, with_timeout() or task_group of its own,
+/// because the consumer would be inside as well.
 ///
 /// Threads: as context. A generator may be moved at any time, its iterators stay valid.
 template <class Reference> class generator : public std::ranges::view_base {
@@ -59,18 +58,18 @@ public:
             std::is_rvalue_reference_v<reference> && std::copy_constructible<value_type>;
 
     public:
-        /// Hands over an element, returns when the next one is asked for. Throws coir::cancelled when instead the
+        /// Passes an element to the consumer; returns when the next one is wanted. Throws coir::cancelled when instead the
         /// generator is being destroyed.
         void operator()(reference element) { sequence_.yield(std::addressof(element)); }
 
-        /// The same with a copy of `element`: who gets a T&& may move from it.
+        /// The same with a copy of `element`, since the consumer gets a T&& and may move from it.
         void operator()(const value_type& element) requires(gives_copies) {
             value_type copy(element);
             sequence_.yield(std::addressof(copy));
         }
 
-        /// Hands over the elements of a range. If that is a generator of the same type, its function takes the place of
-        /// this one until it ends, so that a step costs the same at any depth; what it throws arrives here.
+        /// Yields the elements of a range. If that is a generator of the same type, its function takes the place of this one
+        /// until it ends, so that a step costs the same at any depth; what it throws is rethrown here.
         template <class Range> void operator()(elements_of<Range> elements) {
             if constexpr (std::same_as<std::remove_cvref_t<Range>, generator>)
                 sequence_.yield_all(elements.range().sequence_.get());

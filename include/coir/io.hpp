@@ -23,21 +23,22 @@ struct msghdr; // of <sys/socket.h>
 ///   its mode is not changed.
 /// - Suspension: when the call would block; also, now and then, to let others run when it never does.
 /// - Deadline: std::errc::timed_out. What arrived before is delivered even if the deadline has passed as well.
-/// - Cancellation: throws coir::cancelled; after something has been transferred io::transfer_cancelled, which is one and
-///   says how many bytes (who opened a task group that has failed gets that failure instead). With a std::error_code argument
-///   reports std::errc::operation_canceled.
-/// - Errors: the throwing form throws io::transfer_error, which also says how many bytes had been moved; the form with
-///   a std::error_code returns that number. Nothing is lost without a word. A descriptor that is closed, negative, or
-///   closed with io::close() while the call waits: std::errc::bad_file_descriptor. An epoll descriptor that the loop's
-///   epoll cannot contain: std::errc::invalid_argument.
-/// - Several fibers may use one descriptor at once: readers are served first come, first served, likewise writers. That holds for
-///   each time a call has to wait: pieces of two write_all() at the same time may alternate. A coir::mutex keeps them apart.
-/// - Threads: a descriptor that is waited for belongs to the loop that waits. Only inside coir::run: elsewhere
+/// - Cancellation: throws coir::cancelled; after some bytes have been transferred, the derived io::transfer_cancelled, which
+///   says how many (the opener of a failed task group gets that failure instead). With a std::error_code argument it reports
+///   std::errc::operation_canceled.
+/// - Errors: the throwing form throws io::transfer_error, which also says how many bytes had been moved; the form with a
+///   std::error_code returns that number. No byte is lost unreported. A descriptor that is closed, negative, or closed with
+///   io::close() while the call waits: std::errc::bad_file_descriptor. An epoll descriptor that the loop's epoll cannot
+///   contain: std::errc::invalid_argument.
+/// - Several fibers may use one descriptor at once: readers are served first come, first served, and so are writers. That holds
+///   each time a call has to wait: chunks of two concurrent write_all() calls may interleave. Use a coir::mutex to keep them
+///   apart.
+/// - Threads: while a descriptor is being waited for, it belongs to the waiting loop. Only inside coir::run: elsewhere
 ///   std::logic_error, or std::errc::operation_not_permitted.
 /// - EINTR is handled. SIGPIPE is not raised for sockets; pipes raise it as always.
-/// - Regular files and block devices never make a fiber wait: the thread waits for the disk. Of terminals (and pipes
-///   before Linux 6.4) that are not in non-blocking mode the system does not say beforehand whether a call will block: if
-///   another process takes what is there at the wrong moment, the thread waits as well. io::descriptor avoids that.
+/// - Regular files and block devices never make a fiber wait: the thread waits for the disk. For terminals (and pipes before
+///   Linux 6.4) in blocking mode, the kernel does not say beforehand whether a call will block: if another process takes the
+///   data at the wrong moment, the thread waits as well. io::descriptor avoids that.
 ///
 ///     std::array<std::byte, 4096> buffer;
 ///     while (std::size_t n = coir::io::read_some(STDIN_FILENO, buffer))
@@ -69,8 +70,8 @@ struct const_buffer {
     std::size_t size;
 };
 
-/// Suspends until a read (accept, …) on `descriptor` would probably not block: there is data, end of file, or an
-/// error. Regular files are always ready. A hint: another reader may be faster.
+/// Suspends until a read (accept, …) on `descriptor` would probably not block: there is data, end of file, or an error. Regular
+/// files are always ready. This is only a hint: another reader may be faster.
 COIR_EXPORT void wait_readable(int descriptor, deadline until = {});
 COIR_EXPORT void wait_readable(int descriptor, std::error_code& error, deadline until = {}) noexcept;
 
@@ -117,8 +118,8 @@ COIR_EXPORT std::size_t writev(int descriptor, std::span<const const_buffer> buf
 COIR_EXPORT std::size_t writev(int descriptor, std::span<const const_buffer> buffers, std::error_code& error,
                                deadline until = {}) noexcept;
 
-/// As read_some() and read_all(), from `offset` on, without moving the file's position: for files, block devices. What has
-/// no position (pipes, sockets): std::errc::invalid_seek.
+/// As read_some() and read_all(), from `offset` on, without moving the file's position: for files and block devices. For
+/// descriptors without a position (pipes, sockets): std::errc::invalid_seek.
 COIR_EXPORT std::size_t pread_some(int descriptor, std::span<std::byte> buffer, std::uint64_t offset,
                                    deadline until = {});
 COIR_EXPORT std::size_t pread_some(int descriptor, std::span<std::byte> buffer, std::uint64_t offset,
@@ -128,8 +129,8 @@ COIR_EXPORT std::size_t pread_all(int descriptor, std::span<std::byte> buffer, s
 COIR_EXPORT std::size_t pread_all(int descriptor, std::span<std::byte> buffer, std::uint64_t offset,
                                   std::error_code& error, deadline until = {}) noexcept;
 
-/// As write_some() and write_all(), from `offset` on, in the same way. A file that was opened with O_APPEND is appended
-/// to whatever the offset: so is Linux.
+/// As write_some() and write_all(), from `offset` on, in the same way. A file that was opened with O_APPEND is appended to,
+/// whatever the offset: Linux behaves so.
 COIR_EXPORT std::size_t pwrite_some(int descriptor, std::span<const std::byte> buffer, std::uint64_t offset,
                                     deadline until = {});
 COIR_EXPORT std::size_t pwrite_some(int descriptor, std::span<const std::byte> buffer, std::uint64_t offset,
@@ -139,10 +140,10 @@ COIR_EXPORT std::size_t pwrite_all(int descriptor, std::span<const std::byte> bu
 COIR_EXPORT std::size_t pwrite_all(int descriptor, std::span<const std::byte> buffer, std::uint64_t offset,
                                    std::error_code& error, deadline until = {}) noexcept;
 
-/// The system calls of these names on a socket, for what the classes of net do not offer: addresses, ancillary data, flags.
-/// One call that succeeds; returns its result, which may be 0 for an empty message. MSG_DONTWAIT, MSG_NOSIGNAL and (received
-/// descriptors are not inherited by programs) MSG_CMSG_CLOEXEC are added to `flags`, so MSG_WAITALL has no effect. On an
-/// error `message` is as it was. Not a socket: std::errc::not_a_socket.
+/// The system calls of these names on a socket, for features that the classes of net do not offer: addresses, ancillary data,
+/// flags. Each makes one successful system call and returns its result, which may be 0 for an empty message. MSG_DONTWAIT,
+/// MSG_NOSIGNAL and MSG_CMSG_CLOEXEC (so that child programs do not inherit received descriptors) are added to `flags`;
+/// therefore MSG_WAITALL has no effect. On an error `message` is unchanged. Not a socket: std::errc::not_a_socket.
 COIR_EXPORT std::size_t recvmsg(int socket, ::msghdr& message, int flags, deadline until = {});
 COIR_EXPORT std::size_t recvmsg(int socket, ::msghdr& message, int flags, std::error_code& error,
                                 deadline until = {}) noexcept;
@@ -150,18 +151,18 @@ COIR_EXPORT std::size_t sendmsg(int socket, const ::msghdr& message, int flags, 
 COIR_EXPORT std::size_t sendmsg(int socket, const ::msghdr& message, int flags, std::error_code& error,
                                 deadline until = {}) noexcept;
 
-/// Writes `count` bytes of `file`, from `offset` on, to `out`, without moving the file's position; less only when the file
-/// ends before. By sendfile(2), so that the bytes do not pass through the process. Where that is not possible (a socket,
-/// pipe or terminal that is not in non-blocking mode; a file that was opened with O_APPEND), through a buffer, and it takes
-/// memory: std::errc::not_enough_memory. Waits for `out`; for the disk the thread waits. No SIGPIPE for sockets.
+/// Writes `count` bytes of `file`, from `offset` on, to `out`, without moving the file's position; fewer only when the file
+/// ends before. Uses sendfile(2), so that the bytes do not pass through the process. Where that is not possible (a socket, pipe
+/// or terminal in blocking mode; a file that was opened with O_APPEND), it uses a buffer, which needs memory:
+/// std::errc::not_enough_memory. The fiber waits for `out`; the thread waits for the disk. No SIGPIPE for sockets.
 COIR_EXPORT std::size_t send_file(int out, int file, std::uint64_t offset, std::size_t count, deadline until = {});
 COIR_EXPORT std::size_t send_file(int out, int file, std::uint64_t offset, std::size_t count, std::error_code& error,
                                   deadline until = {}) noexcept;
 
-/// Moves `count` bytes from `in` to `out`, of which at least one is a pipe, without copying them; less only at the end of
-/// `in`. By splice(2). Waits for the one that is not ready; queues among the readers of `in`, not among the writers of
-/// `out`. What the system cannot do, or not without blocking the thread (no pipe among them; a socket or terminal that is
-/// not in non-blocking mode): std::errc::invalid_argument, and nothing has been moved. copy() finds another way.
+/// Moves `count` bytes from `in` to `out`, of which at least one is a pipe, without copying them; fewer only at the end of
+/// `in`. Uses splice(2). Waits for the end that is not ready; queues among the readers of `in`, not among the writers of `out`.
+/// If the kernel cannot do it, or not without blocking the thread (neither is a pipe; a socket or terminal in blocking mode):
+/// std::errc::invalid_argument, and nothing has been moved. copy() finds another way.
 COIR_EXPORT std::size_t splice(int in, int out, std::size_t count, deadline until = {});
 COIR_EXPORT std::size_t splice(int in, int out, std::size_t count, std::error_code& error,
                                deadline until = {}) noexcept;

@@ -10,9 +10,9 @@
 
 namespace coir {
 
-/// Counts down once; who waits goes on when it has reached zero: std::latch for fibers, of one loop or several, and for
-/// threads without a loop, which then block as threads do. Who has seen it reach zero, by try_wait() or one of the waits,
-/// may destroy it when nobody else waits or will, though count_down() has not returned: it does not touch it any more.
+/// Counts down once; waiters continue when it has reached zero: std::latch for fibers, of one loop or several, and for threads
+/// without a loop, which then block as threads do. A user that has seen it reach zero, by try_wait() or one of the waits, may
+/// destroy it if nobody else waits or will, even though count_down() has not returned: that does not touch the latch any more.
 ///
 /// The waits may suspend. Cancellation is checked only when they have to wait: coir::cancelled. Arrivals count whatever becomes
 /// of the wait. Counting below zero throws std::logic_error that names the fiber; nothing is counted then.
@@ -25,12 +25,12 @@ class COIR_EXPORT latch {
 public:
     [[nodiscard]] static constexpr std::ptrdiff_t(max)() noexcept { return std::numeric_limits<std::ptrdiff_t>::max(); }
 
-    /// From `expected`, which is not negative.
+    /// Counts from `expected`, which is not negative.
     constexpr explicit latch(std::ptrdiff_t expected) noexcept : count_(expected), gate_(expected == 0) {}
     latch(const latch&) = delete;
     latch& operator=(const latch&) = delete;
 
-    /// Never suspends. What was done before is seen by those who wait.
+    /// Never suspends. Everything done before is visible to the waiters.
     void count_down(std::ptrdiff_t update = 1);
 
     /// It has reached zero. Never suspends.

@@ -11,19 +11,20 @@
 namespace coir {
 
 /// Mutual exclusion across blocking calls, between fibers of one loop or several, and threads without a loop: std::mutex and
-/// std::timed_mutex for fibers. A fiber that waits for it lets the others run; a thread without a loop blocks as threads do.
-/// Works with std::lock_guard, std::unique_lock, std::scoped_lock.
+/// std::timed_mutex for fibers. A fiber that waits for the lock lets the others run; a thread without a loop blocks as threads
+/// do. Works with std::lock_guard, std::unique_lock, std::scoped_lock.
 ///
-/// Within one loop, what happens between two blocking calls needs no lock at all.
+/// Within one loop, code between two blocking calls needs no lock at all.
 ///
-/// Fairness: first come, first served, within a loop; the mutex is handed over to who has waited longest. A waiter on
-/// another thread is woken and has to compete, since waiting for it to wake up would hold up everybody; when it has
-/// lost some times, the mutex is handed over to it as well.
+/// Fairness: first come, first served, within a loop; the mutex is handed over to the longest waiter. A waiter on another
+/// thread is woken and has to compete, since waiting for it to wake up would hold up everybody; when it has lost a few times,
+/// the mutex is handed over to it as well.
 ///
 /// Cancellation is checked only when lock() has to wait: then it throws coir::cancelled; a lock that was obtained is kept.
-/// Locking what one holds already throws std::system_error with std::errc::resource_deadlock_would_occur; unlocking what one
-/// does not hold throws std::logic_error; both name the fibers. Destroying a mutex that is held ends the program. A fiber that
-/// ends while it holds a mutex leaves it locked, as a thread does, and one that is made later may be taken for it.
+/// Locking a mutex that the caller holds already throws std::system_error with std::errc::resource_deadlock_would_occur;
+/// unlocking one that the caller does not hold throws std::logic_error; both name the fibers. Destroying a held mutex ends the
+/// program. A fiber that ends while it holds a mutex leaves it locked, as a thread does, and a fiber created later may be
+/// mistaken for the holder.
 ///
 ///     coir::mutex mutex;
 ///     const std::lock_guard hold{mutex};
@@ -41,7 +42,7 @@ public:
         if (!try_lock()) [[unlikely]]
             wait_for_lock(deadline::never());
     }
-    /// Never suspends. False also for who holds it already, and while others queue for it.
+    /// Never suspends. Also false if the caller holds it already, and while others queue for it.
     [[nodiscard]] bool try_lock() noexcept;
     /// As lock(); false when `until` has passed before.
     [[nodiscard]] bool try_lock_until(deadline until) { return try_lock() || wait_for_lock(until); }

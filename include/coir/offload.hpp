@@ -15,32 +15,31 @@
 
 namespace coir {
 
-/// How an offload_pool is made.
+/// How an offload_pool is created.
 struct offload_options {
-    /// Calls that run at the same time; 0 stands for one more than there are processors, but at least 4: such calls
-    /// often wait. Others wait for their turn, first come, first served.
+    /// The number of calls that run at the same time; 0 stands for one more than there are processors, but at least 4, since
+    /// such calls often wait. Further calls queue, first come, first served.
     std::size_t most_threads = 0;
-    /// Of each thread, for people: debuggers and `top` show the first 15 characters. Copied.
+    /// The name of each thread, for diagnostics: debuggers and `top` show the first 15 characters. Copied.
     std::string_view name = "coir-offload";
-    /// A thread that has had nothing to do for so long ends.
+    /// A thread that has been idle for this long ends.
     std::chrono::nanoseconds idle_time = std::chrono::seconds{10};
 };
 
-/// Threads for offload(). None is started before there is something to do, and all that are idle end after a while.
+/// Threads for offload(). They are started on demand, and idle ones end after a while.
 ///
-/// They block all signals that are sent to the process, so that these go to a thread that expects them.
-/// Threads: may be used from all.
+/// They block all signals, so that signals to the process go to a thread that expects them. Threads: may be used from all.
 class COIR_EXPORT offload_pool {
 public:
     /// Does not start a thread. Throws std::bad_alloc.
     explicit offload_pool(const offload_options& options = {});
-    /// Waits, without letting other fibers run, for the calls that are still running because who waited for them was
-    /// cancelled, and ends the threads.
+    /// Ends the threads. Waits, without letting other fibers run, for calls that are still running although their callers have
+    /// been cancelled.
     ~offload_pool();
     offload_pool(const offload_pool&) = delete;
     offload_pool& operator=(const offload_pool&) = delete;
 
-    /// The one that offload(function) uses. It is never destroyed: what runs in it when the process exits is cut off.
+    /// The one that offload(function) uses. It is never destroyed: calls that run in it when the process exits are cut off.
     [[nodiscard]] static offload_pool& common();
 
     /// Threads that have been started and have not ended; for diagnostics and tests.
@@ -59,20 +58,19 @@ private:
     std::unique_ptr<state> state_;
 };
 
-/// Calls `function()` on a thread of `pool` and returns what it returns, or throws what it throws; meanwhile the other
-/// fibers run. For what blocks the thread and cannot be had in another way (a C library's database client, a name
-/// lookup), and for long computations. Costs waking a thread, and being woken by it: too much for small things.
+/// Calls `function()` on a thread of `pool` and returns what it returns, or throws what it throws; meanwhile the other fibers
+/// run. For code that inevitably blocks the thread (the database client of a C library, a name lookup), and for long
+/// computations. Costs waking a thread, and being woken by it: too much for small tasks.
 ///
 /// May suspend. Throws coir::cancelled, and std::system_error with std::errc::timed_out when `until` passes first. A thread
-/// cannot be interrupted: a function that has begun runs to its end nevertheless, with nobody waiting for it; one that
-/// has not is never called. So it must own what it uses (capture by value); to lend it local variables, put a
-/// coir::shield around the call. Its result is destroyed by the thread then; its exception leaves a line on stderr.
-/// Completion wins: a result that is there is delivered.
-/// Throws std::system_error when no thread can be started.
+/// cannot be interrupted: a function that has begun then runs to its end with nobody waiting for it; one that has not begun is
+/// never called. So it must own what it uses (capture by value); to lend it local variables, put a coir::shield around the
+/// call. An abandoned result is destroyed by the thread; an abandoned exception leaves a line on stderr. Completion wins: a
+/// result that is there is delivered. Throws std::system_error when no thread can be started.
 ///
-/// The function runs outside of coir::run: no fiber is running there. offload() inside it, to the same pool, calls directly; in a
-/// coir::run inside it, if all threads of the pool are busy.
-/// From a thread without a loop the call blocks as threads do.
+/// The function runs outside of coir::run: no fiber is running there. offload() to the same pool inside it calls the function
+/// directly; so it does in a coir::run inside it, if all threads of the pool are busy. From a thread without a loop the call
+/// blocks as threads do.
 ///
 ///     const int sum = coir::offload([numbers] { return add_up(numbers); });
 template <class Function>

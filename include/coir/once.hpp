@@ -66,8 +66,8 @@ private:
 } // namespace detail
 
 /// Calls `function(arguments...)` if no call with this flag has succeeded yet: std::call_once for fibers, of one loop or
-/// several, and threads without a loop. While one calls, the others wait. When the function throws, that call_once()
-/// throws it on, and the one that has waited longest calls.
+/// several, and threads without a loop. While one caller executes it, the others wait. If the function throws, that call_once()
+/// rethrows, and the longest waiter executes it next.
 ///
 /// May suspend. Cancellation is checked only when it has to wait: coir::cancelled. A function that calls call_once() with the
 /// same flag: std::system_error with std::errc::resource_deadlock_would_occur, naming the fiber.
@@ -79,7 +79,7 @@ void call_once(once_flag& flag, Function&& function, Arguments&&... arguments) {
     detail::once_call{flag, deadline::never()}(std::forward<Function>(function), std::forward<Arguments>(arguments)...);
 }
 
-/// As call_once(), but waits for the call of another at most until `until`: false if that has passed before it ended.
+/// As call_once(), but waits for another caller at most until `until`: returns false if that passes first.
 template <class Function, class... Arguments>
 [[nodiscard]] bool call_once_until(once_flag& flag, deadline until, Function&& function, Arguments&&... arguments) {
     return detail::once_call{flag, until}(std::forward<Function>(function), std::forward<Arguments>(arguments)...);

@@ -13,16 +13,16 @@ namespace coir {
 ///           spawned at server.cpp:57; ask for more with fiber_options::stack_size, or loop_options::stack_size for all;
 ///           …
 ///
-/// So is a stack that has no room for the frame of a signal's handler which was installed without SA_ONSTACK: the kernel drops
-/// that signal, and the process dies instead of going on without it.
+/// The same holds for a stack that has no room for the frame of a signal handler that was installed without SA_ONSTACK: the
+/// kernel cannot deliver that signal, and with the report the process dies instead of continuing without it.
 ///
-/// coir::run() has one, unless loop_options::report_overflow says no; make one yourself for contexts without a loop, in
-/// each thread that resumes them. Never suspends; must be destroyed by the thread that made it. They may be nested.
+/// coir::run() has one, unless loop_options::report_overflow is false; create one yourself for contexts without a loop, in each
+/// thread that resumes them. Never suspends; must be destroyed by the thread that made it. They may be nested.
 ///
-/// The first one of the process installs a handler for SIGSEGV, which stays. It speaks of overflows only, and passes every
-/// fault on: to the handler that was there before, or, if there was none, to the kernel, which ends the process by SIGSEGV
-/// with the faulting frame in the core. A handler that the program installs later replaces it, as usual. A fault
-/// on an exhausted stack needs another stack for its handler: the thread gets one (sigaltstack), if it has none yet.
+/// The first one of the process installs a handler for SIGSEGV, which stays. It reports only overflows, and passes every fault
+/// on: to the handler that was there before, or, if there was none, to the kernel, which ends the process by SIGSEGV with the
+/// faulting frame in the core. A handler that the program installs later replaces it, as usual. A fault on an exhausted stack
+/// needs another stack for its handler: the thread gets one (sigaltstack) if it has none.
 ///
 ///     int main() {
 ///         const coir::overflow_report reports;

@@ -9,13 +9,13 @@ namespace coir::io {
 
 /// The two ends of a pipe.
 struct pipe_ends {
-    descriptor read;  ///< what is written to `write`; end of file when that, and all duplicates of it, are closed
+    descriptor read;  ///< reads what is written to `write`; end of file when that and all its duplicates are closed
     descriptor write; ///< std::errc::broken_pipe, and SIGPIPE as always, when nobody can read any more
 };
 
-/// Makes a pipe for the fibers of this loop: both ends are in non-blocking mode and closed when a program is started. A program
-/// that io::process starts with an end as its standard input or output (redirect::to) gets it in the mode that programs expect; for
-/// programs that are started by other means, or that get the end by a socket, make the pipe with pipe2(2).
+/// Creates a pipe for the fibers of this loop: both ends are non-blocking and close-on-exec. A program that io::process starts
+/// with an end as its standard input or output (redirect::to) gets it in blocking mode, as programs expect. For programs that
+/// are started by other means, or that receive the end through a socket, create the pipe with pipe2(2).
 ///
 /// Never suspends. Throws std::system_error (std::errc::too_many_files_open, …), and std::logic_error outside coir::run; the
 /// other form reports that as std::errc::operation_not_permitted. On an error nothing is left open.
