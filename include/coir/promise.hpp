@@ -34,13 +34,13 @@ public:
 
     void swap(promise_base& other) noexcept { state_.swap(other.state_); }
 
-    /// The future, for which there is one call. Throws std::future_errc::future_already_retrieved.
+    /// Returns the future; may be called once. Throws std::future_errc::future_already_retrieved.
     [[nodiscard]] future<T> get_future() {
         state_of(state_).retrieve();
         return future_access::make<T>(state_);
     }
 
-    /// The result is that `failure` is thrown. Never suspends.
+    /// Sets the result: get() will throw `failure`. Never suspends.
     void set_exception(std::exception_ptr failure) {
         future_value<T>& state = state_of(state_);
         state.begin_result();
@@ -68,18 +68,18 @@ private:
 
 } // namespace detail
 
-/// The side of a coir::future that makes the result: std::promise. Any fiber or thread may do so. One that goes away without
-/// a result leaves std::future_errc::broken_promise.
+/// The side of a coir::future that provides the result: std::promise. Any fiber or thread may do so. A promise that is
+/// destroyed without a result leaves std::future_errc::broken_promise.
 ///
-/// Nothing here suspends, if making a value does not. Throws std::future_error: promise_already_satisfied, no_state after it has
-/// been moved from. When making the value throws there is no result yet, and another may be set.
+/// Nothing here suspends, unless constructing the value does. Throws std::future_error: promise_already_satisfied; no_state if
+/// moved from. If constructing the value throws there is no result yet, and another may be set.
 ///
 ///     coir::promise<std::string> name;
 ///     resolver.on_answer([&](std::string answer) { name.set_value(std::move(answer)); });
 ///     std::cout << name.get_future().get(5s) << '\n';
 template <class T> class promise : public detail::promise_base<T> {
 public:
-    /// The result is `value`; who waits goes on.
+    /// Sets the result to `value`; waiters continue.
     void set_value(const T& value) { this->keep(value); }
     void set_value(T&& value) { this->keep(std::move(value)); }
 };

@@ -11,13 +11,14 @@
 
 namespace coir {
 
-/// Lets pass so much per time: tokens come in at a steady rate, up to `burst` of them are kept, and acquire() takes some,
-/// after waiting until they are there. Between fibers of one loop or several, and threads without a loop, which then block as
-/// threads do. At the beginning there are `burst` tokens. In a time t at most burst + t·rate are given out; that many if so many
-/// are asked for, since waking up late does not slow down the rate.
+/// Limits a rate (a token bucket): tokens arrive at a steady rate, up to `burst` of them are kept, and acquire() waits until it
+/// can take some. Works between fibers of one loop or several, and threads without a loop, which then block as threads do. It
+/// starts with `burst` tokens. In a time t, at most burst + t·rate tokens are handed out; exactly that many if enough are
+/// requested, since waking up late does not reduce the rate.
 ///
-/// First come, first served: who asks for many is not overtaken by those who ask for few. Only the first in line waits
-/// for the clock, and takes its tokens when they are there; so who gives up, by deadline or cancellation, takes none with him.
+/// First come, first served: a caller that asks for many tokens is not overtaken by callers that ask for few. Only the first in
+/// line waits for the clock, and takes its tokens when they are there; so a caller that gives up, by deadline or cancellation,
+/// takes none.
 ///
 ///     coir::rate_limiter limiter{100, 1s, 10};      // a hundred a second, ten of them at once
 ///     for (const request& each : requests) {
@@ -26,7 +27,7 @@ namespace coir {
 ///     }
 class COIR_EXPORT rate_limiter {
 public:
-    /// `tokens` come in `per` duration, evenly. Throws std::invalid_argument if any of the three is not positive.
+    /// `tokens` arrive per duration `per`, evenly. Throws std::invalid_argument if any of the three is not positive.
     template <class Rep, class Period>
     rate_limiter(std::size_t tokens, std::chrono::duration<Rep, Period> per, std::size_t burst)
         : rate_limiter(tokens, detail::saturated_nanoseconds(per), burst, exactly{}) {}
@@ -37,10 +38,10 @@ public:
     /// std::logic_error, which names the fiber, if `tokens` is more than the burst.
     void acquire(std::size_t tokens = 1) { try_acquire_until(deadline::never(), tokens); }
 
-    /// Takes `tokens` if they are there and nobody waits in line. Never suspends.
+    /// Takes `tokens` if they are available and nobody waits in line. Never suspends.
     [[nodiscard]] bool try_acquire(std::size_t tokens = 1);
 
-    /// As acquire(); false when `until` has passed before, or as soon as it is known that it will have.
+    /// As acquire(); false when `until` has passed before, or as soon as it is certain that it will.
     bool try_acquire_until(deadline until, std::size_t tokens = 1);
     bool try_acquire_for(deadline duration, std::size_t tokens = 1) { return try_acquire_until(duration, tokens); }
 

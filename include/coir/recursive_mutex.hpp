@@ -9,8 +9,8 @@ namespace coir {
 /// A coir::mutex that its holder may lock again: std::recursive_mutex and std::recursive_timed_mutex for fibers, of one loop or
 /// several, and for threads without a loop. It is free when it has been unlocked as often as locked.
 ///
-/// Suspension, cancellation, fairness and misuse are coir::mutex's. Unlike with std::recursive_mutex, two fibers of one
-/// thread are two.
+/// Suspension, cancellation, fairness and misuse: as for coir::mutex. Unlike with std::recursive_mutex, two fibers of one
+/// thread are different owners.
 ///
 ///     coir::recursive_mutex mutex;
 ///     void add(item one) { const std::lock_guard hold{mutex}; items.push_back(std::move(one)); save(); }

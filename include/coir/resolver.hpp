@@ -29,41 +29,41 @@ struct resolve_options {
     address_family family = address_family::any;
 };
 
-/// How a resolver is made. What is not given here comes from the configuration file, as in every other program.
+/// How a resolver is created. Settings not given here come from the configuration file, as in every other program.
 struct resolver_options {
     /// DNS servers, asked in this order; empty: those of the configuration.
     std::vector<endpoint> servers{};
-    /// How long a server may take for its first answer; doubled from round to round. 0: as configured, else 5 s.
+    /// Timeout of the first round of queries; doubled from round to round. 0: as configured, else 5 s.
     std::chrono::milliseconds timeout{0};
-    /// How often each server is asked. 0: as configured, else 4.
+    /// Number of attempts per server. 0: as configured, else 4.
     int tries = 0;
-    /// Domains to look for a name in that has fewer than `dots` dots; none given: as configured.
+    /// Search list for names with fewer than `dots` dots; none given: as configured.
     std::optional<std::vector<std::string>> search{};
     std::optional<int> dots{};
-    /// Both are looked at again when they have changed, at most once a second.
+    /// Both files are re-read when they have changed, at most once a second.
     std::string configuration = "/etc/resolv.conf";
     std::string hosts_file = "/etc/hosts";
-    /// Answers that are kept; 0: none.
+    /// Capacity of the cache, in answers; 0: none.
     std::size_t cached_answers = 1000;
-    /// How long it is remembered that a name does not exist, or has no address.
+    /// How long to cache that a name does not exist, or has no address.
     std::chrono::seconds negative_ttl{5};
-    /// No answer is kept for longer, whatever its own time to live.
+    /// No answer is cached for longer, whatever its TTL.
     std::chrono::seconds longest_ttl{3600};
 };
 
-/// Looks up names and addresses: in numbers, in the hosts file, in its cache, and by asking DNS servers (c-ares). It needs no
+/// Looks up names and addresses: numeric addresses, the hosts file, its cache, and DNS servers (through c-ares). It needs no
 /// thread, and a lookup makes only its fiber wait.
 ///
 /// The answers are those of getaddrinfo(3) where /etc/nsswitch.conf says `hosts: files dns`: addresses in all numeric forms,
 /// every matching line of the hosts file, search list, `ndots`, and the order of RFC 6724, with the preferences of glibc.
-/// `localhost` and what ends in `.localhost` is this machine, and is never asked for. A trailing dot keeps the search list out.
-/// Names are sent as they are: those with other letters than ASCII have to be given in their encoded form (xn--…).
+/// `localhost`, and names that end in `.localhost`, are this machine, and are never sent to servers. A trailing dot disables
+/// the search list. Names are sent as they are: give those with non-ASCII characters in their encoded form (xn--…).
 ///
-/// Fibers that look for the same thing at once share one query; cancelling one, or its deadline, leaves the others alone. When
-/// nobody waits any more, what is under way is given up. Answers are kept for their time to live.
+/// Fibers that look up the same name at once share one query; cancellation or a deadline of one does not affect the others. A
+/// query that nobody waits for any more is abandoned. Answers are cached for their TTL.
 ///
 /// Common to the calls that look something up:
-/// - Suspension: when servers have to be asked. Files are read by the thread (after a change of theirs).
+/// - Suspension: when servers have to be asked. Files that have changed are read on the thread.
 /// - Deadline: std::errc::timed_out. An answer that is there is delivered even if the deadline has passed as well.
 /// - Cancellation: coir::cancelled; with a std::error_code argument std::errc::operation_canceled.
 /// - Errors: std::system_error that names what was looked for: resolver_errc, and what the system says when sockets or memory
@@ -78,13 +78,13 @@ class COIR_EXPORT resolver {
 public:
     /// Does not suspend, and reads nothing yet.
     explicit resolver(resolver_options options = {});
-    /// Nobody must be waiting in it: that is said on stderr, and the program aborted.
+    /// Nobody may be waiting in it: otherwise a line on stderr says so, and the program aborts.
     ~resolver();
     resolver(const resolver&) = delete;
     resolver& operator=(const resolver&) = delete;
 
-    /// The one that the free functions below use: of this thread, with default options. It outlives coir::run, as does what it
-    /// has in its cache.
+    /// The resolver that the free functions below use: one per thread, with default options. It and its cache outlive
+    /// coir::run.
     [[nodiscard]] static resolver& common();
 
     /// The addresses of `name`, with the port of `port`; best first, at least one, none twice.
@@ -94,14 +94,14 @@ public:
     [[nodiscard]] std::vector<endpoint> resolve(std::string_view name, service port, std::error_code& error,
                                                 resolve_options options = {}, deadline until = {}) noexcept;
 
-    /// The name of an address, the other way round; its port has no meaning. Is not kept in the cache.
+    /// The name of an address (reverse lookup); the port is ignored. Not cached.
     [[nodiscard]] std::string name_of(const endpoint& address, deadline until = {});
     [[nodiscard]] std::string name_of(const endpoint& address, std::error_code& error, deadline until = {}) noexcept;
 
-    /// Forgets all answers. What is under way is not touched. Never suspends.
+    /// Empties the cache. Queries in progress are not affected. Never suspends.
     void flush() noexcept;
 
-    /// Questions that servers have been asked and have not answered yet; for diagnostics and tests.
+    /// Queries that servers have not answered yet; for diagnostics and tests.
     [[nodiscard]] std::size_t open_queries() const noexcept;
 
 private:

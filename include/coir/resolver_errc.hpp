@@ -7,20 +7,20 @@
 
 namespace coir::net {
 
-/// Why a name has no addresses. As std::error_condition each compares equal to the std::errc beside it.
+/// Why a lookup failed. Each code compares equal to the std::errc beside it.
 enum class resolver_errc {
     not_found = 1,   ///< there is no such name (NXDOMAIN); std::errc::no_such_device_or_address
-    no_data,         ///< the name exists, but not with what was asked for; std::errc::address_not_available
+    no_data,         ///< the name exists, but has no record of the requested type; std::errc::address_not_available
     server_failure,  ///< the servers could not find out (SERVFAIL); std::errc::resource_unavailable_try_again
     refused,         ///< the servers do not answer us (REFUSED); std::errc::permission_denied
-    bad_response,    ///< what came is no proper answer; std::errc::bad_message
-    no_answer,       ///< the servers were silent, as often as they were asked; std::errc::timed_out
+    bad_response,    ///< malformed response; std::errc::bad_message
+    no_answer,       ///< no server responded to any attempt; std::errc::timed_out
     unreachable,     ///< no server could be asked; std::errc::host_unreachable
     bad_name,        ///< not a name: empty, too long, an empty part; std::errc::invalid_argument
-    unknown_service, ///< no number, and not in /etc/services; std::errc::invalid_argument
+    unknown_service, ///< not a number, and not in /etc/services; std::errc::invalid_argument
 };
 
-/// Of the codes above. Its messages are for people.
+/// The category of the codes above.
 [[nodiscard]] COIR_EXPORT const std::error_category& resolver_category() noexcept;
 
 [[nodiscard]] inline std::error_code make_error_code(resolver_errc error) noexcept {

@@ -14,7 +14,7 @@
 
 namespace coir::io {
 
-/// What a program has left behind.
+/// The result of a program.
 struct process_result {
     exit_status status = {};
     std::string output = {}; ///< its standard output
@@ -25,34 +25,34 @@ struct process_result {
 struct run_process_options {
     /// What the program reads from its standard input; then end of file. Not copied.
     std::string_view input = {};
-    /// Most bytes that its output, and likewise its error, may have.
+    /// The maximum size of its output, and likewise of its error, in bytes.
     std::size_t most_output = std::size_t{16} << 20;
     /// "NAME=value", see process_options.
     std::vector<std::string> environment = {};
     bool inherit_environment = true;
     std::string directory = {};
-    /// Standard error goes to where the output goes, in the order in which it was written.
+    /// Merges standard error into the output, in the order in which it was written.
     bool merge_error = false;
 };
 
-/// A run that did not come to its end, and what had come of it.
+/// A run that did not complete, and its result so far.
 class COIR_EXPORT run_process_error : public std::system_error {
 public:
     run_process_error(std::error_code error, const std::string& operation, process_result partial);
     ~run_process_error() override;
 
-    /// The output so far; and how the program has ended, which was killed if it had not ended by itself.
+    /// The output so far, and the exit status of the program, which was killed unless it had ended by itself.
     [[nodiscard]] const process_result& partial() const noexcept { return *partial_; }
 
 private:
     std::shared_ptr<const process_result> partial_; // copies of an exception must not throw
 };
 
-/// Runs a program to its end: feeds its input and collects its output and error, all at the same time, so that no full
-/// pipe can stop it. An exit code other than 0 is no error here.
+/// Runs a program to its end: feeds its input and collects its output and error, all at the same time, so that no full pipe can
+/// stop it. An exit code other than 0 is not an error here.
 ///
 /// May suspend. Returns when the program has ended and its output has been closed: by it, and by programs that it has started
-/// and that are still there. Input that the program does not read is no error, and raises no SIGPIPE.
+/// and that still run. Input that the program does not read is not an error, and raises no SIGPIPE.
 ///
 /// Throws run_process_error with std::errc::timed_out when `until` passes first, and with std::errc::value_too_large for
 /// more output than `most_output`; coir::cancelled; whatever process() throws. The program has been killed then and has
@@ -63,7 +63,7 @@ private:
 ///         throw std::runtime_error("ls: " + listing.error);
 COIR_EXPORT process_result run_process(const std::vector<std::string>& arguments,
                                        const run_process_options& options = {}, deadline until = {});
-/// On an error what is returned is what run_process_error::partial() would be.
+/// On an error it returns what run_process_error::partial() would.
 COIR_EXPORT process_result run_process(const std::vector<std::string>& arguments, const run_process_options& options,
                                        std::error_code& error, deadline until = {}) noexcept;
 

@@ -89,29 +89,29 @@ COIR_EXPORT std::size_t select_among(std::span<selectable*> cases, bool may_wait
 } // namespace detail
 
 /// Cases for select(), which must not outlive what they refer to. Others: is_set(event), ended(fiber), io::readable(number),
-/// io::writable(number), each in the header of its name.
+/// io::writable(number), each in the header of its object.
 ///
-/// A message from `from`; `into` is emptied, and stays empty when the channel is closed and nothing is left.
+/// Receives a message from `from`; `into` is emptied, and stays empty when the channel is closed and nothing is left.
 template <class T>
 [[nodiscard]] detail::receive_case<T> receive_from(channel<T>& from, std::optional<T>& into) noexcept {
     return {from, into};
 }
-/// `message` into `to`; it is moved from if this case is chosen, and untouched otherwise. When `to` is closed, select() throws
-/// std::system_error with std::errc::broken_pipe.
+/// Sends `message` into `to`; it is moved from if this case is chosen, and untouched otherwise. When `to` is closed, select()
+/// throws std::system_error with std::errc::broken_pipe.
 template <class T> [[nodiscard]] detail::send_case<T> send_to(channel<T>& to, T& message) noexcept {
     return {to, message};
 }
-/// `until` has come. Of several the earliest counts.
+/// Ready when `until` has come. Of several, the earliest counts.
 [[nodiscard]] inline detail::timeout_case after(deadline until) noexcept {
     return detail::timeout_case{until};
 }
 
-/// Waits for several things at once: does the first that becomes possible, and only that one, and returns its index. If
-/// several are possible, each has the same chance. The others leave no trace: nothing is sent, received or lost.
+/// Waits for several operations at once: performs the first that becomes possible, and only that one, and returns its index. If
+/// several are possible, each is equally likely. The others have no effect: nothing is sent, received or lost.
 ///
 /// Suspends if none is possible. Cancellation is checked only when it has to wait: coir::cancelled. In a thread without a loop
-/// it blocks as threads do (cases for descriptors and fibers need a loop). What has come is preferred to a deadline that has
-/// passed.
+/// it blocks as threads do (cases for descriptors and fibers need a loop). An operation that is possible takes precedence over
+/// a deadline that has passed.
 ///
 ///     std::optional<request> next;
 ///     switch (coir::select(coir::receive_from(requests, next), coir::is_set(stopping), coir::after(30s))) {

@@ -27,9 +27,8 @@ private:
 
 } // namespace detail
 
-/// A number of permits: std::counting_semaphore for fibers, of one loop or several, and for threads without a loop, which
-/// then block as threads do. First come, first served: a permit goes to who has waited longest, and a newcomer does
-/// not take it from under him.
+/// A number of permits: std::counting_semaphore for fibers, of one loop or several, and for threads without a loop, which then
+/// block as threads do. First come, first served: a permit goes to the longest waiter, and a newcomer cannot overtake it.
 ///
 ///     coir::counting_semaphore connections{10};
 ///     connections.acquire();
@@ -50,12 +49,12 @@ public:
     /// Takes a permit if there is one. Never suspends.
     bool try_acquire() noexcept { return core_.try_acquire(); }
 
-    /// As acquire(); false when `until` has passed before. A permit that came is never lost.
+    /// As acquire(); false when `until` has passed before. A permit that has been granted is never lost.
     bool try_acquire_until(deadline until) { return core_.acquire(until); }
     bool try_acquire_for(deadline duration) { return core_.acquire(duration); }
 
-    /// Gives permits back. Never suspends. Throws std::logic_error if there would be more than max() then, not counting that some
-    /// are waited for.
+    /// Gives permits back. Never suspends. Throws std::logic_error if that would make more than max() permits, before any
+    /// waiter takes one.
     void release(std::ptrdiff_t update = 1) { core_.release(update, LeastMaxValue); }
 
 private:

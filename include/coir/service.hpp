@@ -6,8 +6,8 @@
 
 namespace coir::net {
 
-/// A port, by its number or by a name: what is passed as 443, "443" or "https". For arguments: it refers to the text it was made
-/// of.
+/// A port, given by number or by name: 443, "443" or "https". For use as an argument: it refers to the text from which it was
+/// made.
 ///
 ///     coir::net::resolve("example.org", "https")      coir::net::connect(host, 8080)
 class service {

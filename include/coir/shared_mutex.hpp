@@ -22,13 +22,13 @@ struct shared_mutex_state : waiter_queue {
 /// One writer or many readers: std::shared_mutex and std::shared_timed_mutex for fibers, of one loop or several, and for
 /// threads without a loop, which then block as threads do. Works with std::unique_lock, std::shared_lock, std::scoped_lock.
 ///
-/// Fairness: first come, first served. Readers that follow one another in the queue are let in together; a reader that
-/// comes while a writer waits queues behind it. So neither starves the other, and who holds it shared must not lock it
-/// shared once more: a writer may wait in between.
+/// Fairness: first come, first served. Consecutive readers in the queue are let in together; a reader that arrives while a
+/// writer waits queues behind it. So neither starves the other, and a shared lock must not be taken recursively: a writer may
+/// be waiting in between.
 ///
-/// Cancellation is checked only when a call has to wait: then it throws coir::cancelled. Misuse that is seen: std::system_error
-/// with std::errc::resource_deadlock_would_occur when the writer locks it again in whatever way; std::logic_error when one
-/// unlocks what it has not locked; both name the fiber. Destroying one that is held ends the program.
+/// Cancellation is checked only when a call has to wait: then it throws coir::cancelled. Detected misuse: std::system_error
+/// with std::errc::resource_deadlock_would_occur when the writer locks it again, in whatever way; std::logic_error when the
+/// caller unlocks what it has not locked; both name the fiber. Destroying a held mutex ends the program.
 ///
 ///     coir::shared_mutex mutex;
 ///     std::string find(key which)            { const std::shared_lock hold{mutex}; return table.at(which); }

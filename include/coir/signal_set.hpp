@@ -13,11 +13,11 @@
 
 namespace coir::io {
 
-/// A signal that has come: what its sender and the kernel say of it.
+/// A received signal, and what its sender and the kernel say about it.
 struct signal_info {
     int signal = 0;         ///< its number; 0 when there is none
     int code = 0;           ///< SI_USER (kill), SI_QUEUE (sigqueue), SI_KERNEL (a key of the terminal), CLD_EXITED, …
-    int sender = 0;         ///< process id, of those that a process has sent; of SIGCHLD the child
+    int sender = 0;         ///< process id, if a process sent it; for SIGCHLD the child
     unsigned user = 0;      ///< the sender's
     int value = 0;          ///< what sigqueue(3) has sent along
     std::uint64_t data = 0; ///< the same as a pointer
@@ -26,31 +26,31 @@ struct signal_info {
 /// Signals that a fiber waits for, instead of handlers that interrupt whatever runs.
 ///
 /// The signals are blocked in the thread that makes the set, and read from a signalfd. The destructor unblocks them again,
-/// unless they had been blocked before: one that has come and that nobody has waited for then takes its ordinary course.
+/// unless they had been blocked before: a pending signal that nobody has waited for then has its usual effect.
 ///
 ///     coir::io::signal_set stopping{SIGINT, SIGTERM};
 ///     std::cout << "ends because of signal " << stopping.wait().signal << '\n';
 ///
-/// Threads: a signal to the process goes to any thread that does not block it. So make the set before other threads are
-/// started, which inherit the mask: at the beginning of main(), also before coir::run. (Those of offload() block all
-/// signals.) Use and destroy it on the thread that made it. Signals to another thread alone do not come here.
+/// Threads: a signal to the process goes to any thread that does not block it. So create the set before starting other threads,
+/// which inherit the mask: at the beginning of main(), even before coir::run. (The threads of offload() block all signals.) Use
+/// and destroy it on the thread that created it. Signals directed at another thread do not arrive here.
 ///
-/// Several that have the same number are one until it is taken: the kernel keeps a mark for each number. Real-time signals
-/// (SIGRTMIN to SIGRTMAX) queue, up to RLIMIT_SIGPENDING. Several fibers may wait, each signal goes to one of them.
-/// Programs started by io::process have nothing blocked; children of fork() and exec() inherit the mask.
+/// Several pending signals with the same number count as one: the kernel keeps one mark per number. Real-time signals (SIGRTMIN
+/// to SIGRTMAX) queue, up to RLIMIT_SIGPENDING. Several fibers may wait; each signal goes to one of them. Programs started by
+/// io::process have no signals blocked; children of fork() and exec() inherit the mask.
 class COIR_EXPORT signal_set {
 public:
-    /// None.
+    /// Empty.
     signal_set() noexcept = default;
 
-    /// Never suspends. Throws std::invalid_argument for what cannot be waited for: SIGKILL, SIGSTOP; the signals by which the
-    /// processor reports an error of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS), which end it if they are
-    /// blocked; what is no signal; one that another set of this thread has. Throws std::system_error without a
-    /// descriptor. Then nothing has been blocked.
+    /// Never suspends. Throws std::invalid_argument for signals that cannot be waited for: SIGKILL, SIGSTOP; those that report
+    /// an error of the program (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS), which end it if they are blocked; invalid
+    /// numbers; signals that are in another set of this thread. Throws std::system_error when no descriptor is free. In each
+    /// case nothing has been blocked.
     signal_set(std::initializer_list<int> signals)
         : signal_set(std::span<const int>{signals.begin(), signals.size()}) {}
     explicit signal_set(std::span<const int> signals);
-    /// As above; std::errc::invalid_argument in the place of the exception of that name.
+    /// As above; std::errc::invalid_argument instead of the exception of that name.
     signal_set(std::span<const int> signals, std::error_code& error) noexcept;
 
     signal_set(signal_set&& other) noexcept
@@ -75,7 +75,7 @@ public:
     signal_info wait(deadline until = {});
     signal_info wait(std::error_code& error, deadline until = {}) noexcept;
 
-    /// A case for select(): there is a signal, which wait() will take.
+    /// A case for select(), ready when there is a signal, which wait() will take.
     [[nodiscard]] detail::readiness_case readable() const noexcept { return io::readable(number_); }
 
 private:

@@ -11,8 +11,8 @@ namespace coir {
 
 /// The line of source that spawned a fiber: for the report of a stack overflow, and for stack_report().
 ///
-/// What std::source_location tells of it, and made from one where there is one: clang 14 has none, and what every fiber
-/// keeps must look the same to all compilers. Recording it costs two stores of constants.
+/// Like std::source_location, and constructible from one where it exists: clang 14 has none, and the layout of a fiber must be
+/// the same for all compilers. Recording it costs two stores of constants.
 ///
 ///     void in_background(std::function<void()> work, coir::spawn_site site = coir::spawn_site::current()) {
 ///         coir::spawn({.name = "background", .site = site}, std::move(work)).detach();   // site: who called us
@@ -28,7 +28,7 @@ struct spawn_site {
     constexpr spawn_site(const std::source_location& where) noexcept : file(where.file_name()), line(where.line()) {}
 #endif
 
-    /// As the default argument of a parameter: the line of the call.
+    /// As a default argument: the line of the call.
     [[nodiscard]] static constexpr spawn_site current(const char* its_file = __builtin_FILE(),
                                                       std::uint32_t its_line = __builtin_LINE()) noexcept {
         return {its_file, its_line};

@@ -27,7 +27,7 @@ concept writable_stream = requires(Stream& stream, std::span<const std::byte> bu
 };
 
 /// Types whose read_some() and write_all() are plain system calls on the descriptor that `get()` or `native_handle()` names:
-/// copy() may pass them by. A stream that encrypts may not.
+/// copy() may bypass them. A stream that encrypts is not one.
 template <class Stream> inline constexpr bool enable_kernel_copy = std::derived_from<Stream, borrowed_descriptor>;
 
 } // namespace coir::io

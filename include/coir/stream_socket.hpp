@@ -64,9 +64,9 @@ public:
     using text_transfers::write_all;
     using text_transfers::write_some;
 
-    /// Releases the socket without closing it, as a descriptor of this loop: for a stream over it, a C library, or, by its
-    /// number, another loop (docs/io.md, "Passing a connection to another loop"). Fibers that wait here go on waiting until the
-    /// descriptor is closed or released.
+    /// Releases the socket without closing it, as a descriptor of this loop: to build another stream on it, or to pass its
+    /// number to a C library or another loop (docs/io.md, "Passing a connection to another loop"). Fibers that wait here keep
+    /// waiting until the descriptor is closed or released.
     [[nodiscard]] io::descriptor release() noexcept { return std::move(socket_); }
 
     /// Closes now; other fibers' waits on this stream end with std::errc::bad_file_descriptor. Throws std::system_error.

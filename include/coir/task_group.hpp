@@ -13,8 +13,8 @@
 
 namespace coir {
 
-/// Fibers with a common end: all that are spawned into a group have ended when its scope is left, whichever way that is. So
-/// they may use the local variables of the function that opened it.
+/// Fibers that end together: all fibers spawned into a group have ended when its scope is left, however that happens. So they
+/// may use the local variables of the function that opened it.
 ///
 ///     std::vector<page> pages(addresses.size());
 ///     {
@@ -23,33 +23,33 @@ namespace coir {
 ///             group.spawn([&, i] { pages[i] = fetch(addresses[i]); });
 ///     }                                           // all pages are there, or the first failure is thrown
 ///
-/// **Failure.** The first exception that leaves a member cancels the others. It is thrown by join(), or at the end of the
-/// scope; and until then by each blocking call of the fiber that opened the group, instead of what the call does otherwise
-/// (with a std::error_code argument: std::errc::operation_canceled), so that it is not noticed only when something else
-/// has come. Further failures are carried along: exception_group::current(). A member that ends by coir::cancelled has not
-/// failed.
+/// **Failure.** The first exception that leaves a member cancels the others. It is rethrown by join(), or at the end of the
+/// scope. Until then, every blocking call of the fiber that opened the group throws it, too (with a std::error_code argument:
+/// reports std::errc::operation_canceled), so that it is noticed at once, not only when the call would have returned. Further
+/// failures are carried along: exception_group::current(). A member that ends by coir::cancelled has not failed.
 ///
-/// **Leaving the scope** waits for the members. By an exception: they are cancelled first, and that exception goes on.
+/// **Leaving the scope** waits for the members. If an exception leaves it, they are cancelled first, and that exception
+/// propagates.
 ///
 /// **Cancellation** of the fiber that opened the group, or of a scope around it, reaches the members. Groups nest.
 ///
 /// Threads: belongs to the loop, and is a local variable of the fiber that opened it. Members may spawn further members.
 struct COIR_EXPORT task_group {
-    /// How many members may run at the same time: spawn() waits when there are so many. A member that waits there keeps its
-    /// own place. So members that spawn into their own group better do so without this limit, and take a permit of a
-    /// counting_semaphore for what is to be limited.
+    /// How many members may run at the same time: spawn() waits while there are this many. A member that waits there keeps its
+    /// own place. So if members spawn into their own group, leave this unlimited, and limit the expensive part with a
+    /// counting_semaphore.
     std::size_t max_concurrent = static_cast<std::size_t>(-1);
 
     /// Not for users.
     detail::task_group_state state{};
 
-    /// Waits for all members; may suspend. Cannot be interrupted: what interrupts the fiber has reached the members as well.
-    /// Throws the first failure of a member, unless an exception is leaving the scope already.
+    /// Waits for all members; may suspend. Cannot be interrupted: cancellation of the fiber reaches the members as well. Throws
+    /// the first failure of a member, unless an exception is leaving the scope already.
     ~task_group() noexcept(false) { detail::close_group(state); }
 
-    /// Starts a member that calls `function(arguments...)`, as coir::spawn() does. Waits while there are max_concurrent
-    /// others. Throws what spawn() throws, coir::cancelled, and the group's failure; to the last of the members,
-    /// when all others and the opener wait for the group as well, without any deadline: std::system_error with
+    /// Starts a member that calls `function(arguments...)`, as coir::spawn() does. Waits while there are max_concurrent others.
+    /// Throws what spawn() throws, coir::cancelled, and the group's failure; if all other members, and the opener, wait for the
+    /// group as well, without any deadline, the last member gets std::system_error with
     /// std::errc::resource_deadlock_would_occur.
     template <class Function>
         requires(std::invocable<std::decay_t<Function>>)
@@ -72,12 +72,13 @@ struct COIR_EXPORT task_group {
                              detail::bind(std::forward<Function>(function), std::forward<Arguments>(arguments)...));
     }
 
-    /// Waits until all members have ended. Then throws the first failure, if there is one; else coir::cancelled, if the
-    /// calling fiber has been cancelled from further out. The group's own cancel() ends here. The group can be used again
-    /// after it has returned.
+    /// Waits until all members have ended. Then throws the first failure, if there is one; else coir::cancelled, if the calling
+    /// fiber has been cancelled from further out. Cancellation by the group's own cancel() ends here. The group can be used
+    /// again after it has returned.
     ///
-    /// A scope inside the group's, such as with_timeout() around this call, ends the waiting only: coir::cancelled, and the members
-    /// go on. (Members that have been cancelled, too, are waited for.) So they get some time to end by themselves:
+    /// A scope inside the group's, such as with_timeout() around this call, ends only the waiting: it throws coir::cancelled,
+    /// and the members continue. (Members that have been cancelled as well are awaited.) This gives them some time to end by
+    /// themselves:
     ///
     ///     if (!coir::try_with_timeout(10s, [&] { group.join(); })) {
     ///         group.cancel();
@@ -86,9 +87,9 @@ struct COIR_EXPORT task_group {
     void join() { detail::join_group(state); }
 
     /// Cancels all members, and blocking calls of the fiber that opened the group: until join() has returned, or the scope is
-    /// left. Returns at once. join() alone takes that for an orderly end: another blocking call of the opener, also a spawn() that
-    /// has to wait, throws coir::cancelled out of the group (with members that cancel it, spawn them all without a limit before
-    /// join(), or stand in a cancel_scope::run()). So the first answer wins:
+    /// left. Returns at once. Only join() treats that as an orderly end: any other blocking call of the opener, including a
+    /// spawn() that has to wait, throws coir::cancelled out of the group (so if members cancel it, spawn them all without a
+    /// limit before join(), or do so inside a cancel_scope::run()). So the first answer wins:
     ///
     ///     std::optional<page> first;
     ///     coir::task_group group;
@@ -97,10 +98,10 @@ struct COIR_EXPORT task_group {
     ///     group.join();
     void cancel() noexcept { detail::cancel_scope_state(state.scope); }
 
-    /// Members that have not ended.
+    /// The number of members that have not ended.
     [[nodiscard]] std::size_t size() const noexcept { return state.running; }
 
-    /// Of members, so far.
+    /// The failures of members so far.
     [[nodiscard]] exception_group failures() const { return exception_group{state.failures}; }
 };
 

@@ -15,21 +15,22 @@
 
 namespace coir::net {
 
-/// How a listener is made.
+/// How a listener is created.
 struct listen_options {
     /// Connections that the kernel completes and holds before accept() takes them; it caps this at net.core.somaxconn.
     int backlog = 1024;
     /// Other sockets may listen on the same endpoint, and the kernel distributes connections (SO_REUSEPORT).
     bool reuse_port = false;
-    /// An IPv6 address takes IPv6 connections only: "::" leaves the port to IPv4 to another listener. Otherwise "::" takes both,
-    /// whatever the system's default.
+    /// An IPv6 address accepts only IPv6 connections: "::" leaves the IPv4 port to another listener. Otherwise "::" accepts
+    /// both, whatever the system's default.
     bool v6_only = false;
-    /// Connections become visible to accept() when their first bytes have come, or after this time (TCP_DEFER_ACCEPT): for
-    /// protocols in which the client speaks first. Rounded up by the kernel to the next time at which it would repeat something.
+    /// Connections become visible to accept() when their first bytes have arrived, or after this time (TCP_DEFER_ACCEPT): for
+    /// protocols in which the client speaks first. The kernel rounds it up to its next retransmission.
     std::chrono::seconds defer_accept{0};
-    /// So many clients at a time may send data together with the request to connect (TCP_FASTOPEN). Such data may come twice.
+    /// How many clients at a time may send data together with the connection request (TCP_FASTOPEN). Such data may arrive
+    /// twice.
     int fast_open = 0;
-    /// What every accepted connection begins with.
+    /// The initial options of every accepted connection.
     tcp_options connections = {};
 };
 

@@ -19,10 +19,10 @@
 
 namespace coir::net {
 
-/// A TCP connection. Closed at the end of its life. Made by connecting or by tcp_listener::accept().
+/// A TCP connection. Closed by the destructor. Created by connecting or by tcp_listener::accept().
 ///
 /// Two fibers may use it at once, one reading and one writing. For suspension, deadlines, cancellation and errors of the
-/// transfers see io.hpp. TCP_NODELAY is set: what is written is sent.
+/// transfers see io.hpp. TCP_NODELAY is set: writes are sent at once.
 ///
 ///     coir::net::tcp_stream peer{coir::net::endpoint{"127.0.0.1", 8080}, 5s};
 ///     peer.write_all(request, 5s);
@@ -37,7 +37,7 @@ public:
     explicit tcp_stream(const endpoint& remote, deadline until = {});
     /// On an error the stream is not connected.
     tcp_stream(const endpoint& remote, std::error_code& error, deadline until = {}) noexcept;
-    /// As above, from a certain local address or with other options. Errors also: those of the options, named alike;
+    /// As above, from a given local address or with other options. Errors also: those of the options, with their names;
     /// std::errc::address_in_use, address_not_available, for options.local.
     tcp_stream(const endpoint& remote, const connect_options& options, deadline until = {});
     tcp_stream(const endpoint& remote, const connect_options& options, std::error_code& error,
@@ -48,18 +48,18 @@ public:
 
     /// They throw std::system_error.
     [[nodiscard]] endpoint local_endpoint() const;
-    [[nodiscard]] endpoint remote_endpoint() const; ///< also of a connection that has ended or been reset
+    [[nodiscard]] endpoint remote_endpoint() const; ///< also for a connection that has ended or been reset
 
     /// Ends the writing side: the peer reads end of file; reading goes on. Never suspends. Throws std::system_error.
     void shutdown_write();
     void shutdown_write(std::error_code& error) noexcept;
-    /// Ends the reading side: from now on reads, also those that wait, find end of file when what has come is used up. The
+    /// Ends the reading side: from now on reads, including pending ones, get end of file after the data that has arrived. The
     /// peer is not told. Never suspends. Throws std::system_error.
     void shutdown_read();
     void shutdown_read(std::error_code& error) noexcept;
 
-    /// What tcp_options says of each. They never suspend; throw std::system_error, with std::errc::invalid_argument for a value
-    /// that the kernel does not take.
+    /// See tcp_options for each. They never suspend; they throw std::system_error, with std::errc::invalid_argument for a value
+    /// that the kernel does not accept.
     ///
     ///     peer.set_keep_alive(coir::net::tcp_keep_alive{.idle = 60s, .interval = 10s, .probes = 3});
     ///     peer.set_linger(0s);                    // a client that misbehaves gets a reset
@@ -75,7 +75,7 @@ public:
     void set_user_timeout(std::chrono::milliseconds time);
     void set_user_timeout(std::chrono::milliseconds time, std::error_code& error) noexcept;
     [[nodiscard]] std::chrono::milliseconds user_timeout() const;
-    /// The kernel reports what it reserves with its own needs: twice what was set, and no more than the system's limit.
+    /// The kernel reports what it reserves including its own overhead: twice what was set, up to the system's limit.
     void set_send_buffer(std::size_t bytes);
     void set_send_buffer(std::size_t bytes, std::error_code& error) noexcept;
     [[nodiscard]] std::size_t send_buffer() const;
@@ -95,13 +95,13 @@ public:
     void set_priority(int value);
     void set_priority(int value, std::error_code& error) noexcept;
     [[nodiscard]] int priority() const;
-    /// While it is on, only full segments are sent (TCP_CORK); switching it off sends the rest: for a head that is written and a
-    /// file that is sent after it. The kernel holds nothing back for longer than 200 ms.
+    /// While it is on, only full segments are sent (TCP_CORK); switching it off sends the rest: useful for a header followed by
+    /// a file. The kernel holds nothing back for longer than 200 ms.
     void set_cork(bool on);
     void set_cork(bool on, std::error_code& error) noexcept;
     [[nodiscard]] bool cork() const;
-    /// Acknowledges at once what has come and what comes next (TCP_QUICKACK), instead of waiting for data to send it with.
-    /// Not for long: the kernel goes back to its own judgement, so this is for the moment at which no answer will follow.
+    /// Acknowledges received data at once (TCP_QUICKACK), instead of waiting for data to send it with. This does not last: the
+    /// kernel soon returns to its own judgement, so call it at the moment when no response will follow.
     void set_quick_ack(bool on);
     void set_quick_ack(bool on, std::error_code& error) noexcept;
 };

@@ -11,9 +11,9 @@
 /// The running fiber. All of these throw std::logic_error when called outside coir::run.
 namespace coir::this_fiber {
 
-/// Lets every other ready fiber run, then continues. Suspends if there is one. Now and then the loop looks for IO and
-/// timers meanwhile, so a long computation that calls yield() at intervals keeps the others alive.
-/// No system call, no clock, about 10 ns. Throws coir::cancelled.
+/// Lets every other ready fiber run, then continues. Suspends if there is one. Now and then the loop also checks for IO and
+/// timers, so a long computation that calls yield() at intervals keeps the others alive. No system call, no clock, about 10 ns.
+/// Throws coir::cancelled.
 ///
 ///     for (const auto& block : blocks) {
 ///         hash.update(block);
@@ -21,8 +21,8 @@ namespace coir::this_fiber {
 ///     }
 COIR_EXPORT void yield();
 
-/// Suspends until `until`. Never too early; late by at most what the other fibers keep the thread busy, and about
-/// 0.1 ms. A time in the past yields. Throws coir::cancelled.
+/// Suspends until `until`. Never too early; late by the time for which other fibers keep the thread busy, plus about 0.1 ms. A
+/// time in the past yields. Throws coir::cancelled.
 COIR_EXPORT void sleep_until(deadline until);
 
 /// As above; reports cancellation as std::errc::operation_canceled, a call outside coir::run as operation_not_permitted.
@@ -46,11 +46,11 @@ void sleep_for(std::chrono::duration<Rep, Period> duration, std::error_code& err
 /// Empty for a fiber without a name. Valid until the fiber ends.
 [[nodiscard]] COIR_EXPORT std::string_view name();
 
-/// Somebody has cancelled this fiber: its blocking calls throw coir::cancelled.
+/// True if this fiber has been cancelled: its blocking calls throw coir::cancelled.
 [[nodiscard]] COIR_EXPORT bool cancel_requested();
 
-/// Gives the memory that this fiber's stack has below the caller back to the system: for one that has gone deep once (a
-/// TLS handshake, a regular expression) and will now wait for long. One system call; going deep again costs a page fault a
+/// Returns the memory of this fiber's stack below the caller to the system: for a fiber that has used much stack once (a TLS
+/// handshake, a regular expression) and will now wait for long. One system call; using the stack again costs a page fault per
 /// page. Does nothing in a context that the fiber has resumed.
 ///
 ///     coir::this_fiber::trim_stack();

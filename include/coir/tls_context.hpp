@@ -16,8 +16,8 @@ class tls_configuration;
 
 namespace coir::net {
 
-/// A certificate and its private key, each from a file or as text, in PEM. The certificate is followed by those of its issuers
-/// below the root. All empty: none.
+/// A certificate and its private key, each from a file or as text, in PEM. The certificate is followed by those of its issuers,
+/// except the root. All empty: none.
 struct tls_identity {
     std::string certificate_file;
     std::string key_file;
@@ -25,7 +25,7 @@ struct tls_identity {
     std::string key_pem;
 };
 
-/// The authorities whose certificates are believed. Those of all that is given count together; nothing: the system's.
+/// The trusted certificate authorities. All given sources are combined; nothing given: the system's.
 struct tls_trust {
     std::string file;      // PEM, any number of certificates
     std::string directory; // as `openssl rehash` makes it
@@ -34,35 +34,35 @@ struct tls_trust {
 
 enum class tls_version : std::uint8_t { v1_2, v1_3 };
 
-/// Whether a server wants a certificate of its clients. One that is given must be trusted in either case.
+/// Whether a server requests a certificate from its clients. One that is presented must be trusted in either case.
 enum class client_certificate : std::uint8_t { none, request, require };
 
 struct tls_client_options {
     tls_trust trust;
-    /// For servers that ask who is calling.
+    /// The client's certificate, for servers that request one.
     tls_identity identity;
-    /// Application protocols (ALPN), the favourite first: "h2", "http/1.1".
+    /// Application protocols (ALPN), in order of preference: "h2", "http/1.1".
     std::vector<std::string> protocols;
     tls_version minimum_version = tls_version::v1_2;
-    /// Certificate chain, dates, and that it is for the host asked for. Without it anybody in between can read and write.
+    /// Verify certificate chain, dates, and the requested host. Without this, anybody in between can read and write.
     bool verify = true;
 };
 
 struct tls_server_options {
     tls_identity identity;
     client_certificate clients = client_certificate::none;
-    /// Of the clients' certificates.
+    /// For the clients' certificates.
     tls_trust trust;
-    /// Application protocols (ALPN), the favourite first: the first that the client offers as well is chosen. A client that offers
-    /// some, but none of these, is refused.
+    /// Application protocols (ALPN), in order of preference: the first that the client also offers is chosen. A client that
+    /// offers some, but none of these, is refused.
     std::vector<std::string> protocols;
     tls_version minimum_version = tls_version::v1_2;
 };
 
-/// What connections over TLS have in common: certificates, keys, whom to trust, what to speak. Made once for many; cheap to
-/// copy, and kept alive by the streams made with it.
+/// The settings that TLS connections share: certificates, keys, trusted authorities, protocols. Create it once for many
+/// connections; it is cheap to copy, and kept alive by the streams made with it.
 ///
-/// Never suspends; making one reads the files, for which the thread waits. Threads: may be used from all, once add_name() has
+/// Never suspends; creating one reads the files, which blocks the thread. Threads: may be used from all, once add_name() has
 /// been called for the last time. Also outside coir::run. Throws std::system_error naming the file (or what the text was for)
 /// and OpenSSL's reason, std::errc::function_not_supported when coir was built without OpenSSL.
 ///
@@ -77,15 +77,15 @@ public:
     /// For the side that accepts. Throws std::invalid_argument without an identity.
     [[nodiscard]] static tls_context server(const tls_server_options& options);
 
-    /// Servers: a client that asks for the host `name` (SNI) is shown the identity of `other`, and offered its protocols; all else
-    /// stays as it is here, as whose certificates are wanted and trusted.
-    /// "example.org", or "*.example.org" for any one label in the place of the star; exact names go first. The others
+    /// Servers: a client that asks for the host `name` (SNI) is shown the identity of `other`, and offered its protocols;
+    /// everything else is as in this context, such as which client certificates are requested and trusted. `name` is
+    /// "example.org", or "*.example.org" for any single label in place of the star; exact names take precedence. Other clients
     /// see this context's own identity. Throws std::invalid_argument for a context of a client.
     void add_name(std::string_view name, const tls_context& other);
 
     [[nodiscard]] bool is_server() const noexcept;
 
-    /// OpenSSL's SSL_CTX, for what is missing here.
+    /// OpenSSL's SSL_CTX, for features that are missing here.
     [[nodiscard]] ssl_ctx_st* native_handle() const noexcept;
 
     /// Not for users.

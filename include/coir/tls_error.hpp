@@ -7,7 +7,7 @@
 
 namespace coir::net {
 
-/// How TLS fails for reasons that a program may want to tell apart. All other codes of tls_category() are OpenSSL's own.
+/// TLS failures that a program may want to distinguish. All other codes of tls_category() are OpenSSL's own.
 ///
 ///     catch (const std::system_error& failure) {
 ///         if (failure.code() == net::tls_errc::hostname_mismatch) …
@@ -21,15 +21,14 @@ enum class tls_errc {
     certificate_revoked = 23,
     hostname_mismatch = 62,
     ip_address_mismatch = 64,
-    /// The peer's bytes ended without its saying so (close_notify): whoever cuts connections can do that, so what has been read
-    /// may be incomplete.
+    /// The connection ended without the peer's close_notify: an attacker can cause that, so the data read may be incomplete.
     truncated = 1000,
-    /// The peer sends messages of TLS itself (new keys, tickets, offers to begin anew), dozens in a row and no data, or it asks
-    /// for answers and reads none of them. Nobody but an attacker does.
+    /// The peer sends dozens of TLS protocol messages in a row (new keys, tickets, renegotiation requests) and no data, or it
+    /// demands responses and reads none of them. Only an attacker does that.
     flooded = 1001,
 };
 
-/// Of the errors of TLS itself: OpenSSL's codes with its texts, and those above. What happens to the connection below has the
+/// The category of TLS errors: OpenSSL's codes with its texts, and those above. Errors of the underlying connection have the
 /// system's codes (std::errc::connection_reset), deadlines std::errc::timed_out.
 [[nodiscard]] COIR_EXPORT const std::error_category& tls_category() noexcept;
 

@@ -11,12 +11,11 @@ class tls_ticket;
 
 namespace coir::net {
 
-/// What a client needs to shake hands again with the same server, faster and without the certificates: see
-/// tls_stream::session(). Cheap to copy. Threads: may be handed to
-/// another.
+/// What a client needs to resume a session with the same server, faster and without certificates: see tls_stream::session().
+/// Cheap to copy. Threads: may be passed to another thread.
 class COIR_EXPORT tls_session {
 public:
-    /// None.
+    /// Empty.
     tls_session() noexcept = default;
 
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(ticket_); }

@@ -38,26 +38,27 @@ namespace coir::net {
 /// Common to all calls that may suspend:
 /// - The handshake is done by handshake(), or else by the first call that transfers something.
 /// - Deadline: std::errc::timed_out. Cancellation: coir::cancelled, or std::errc::operation_canceled, as in io.hpp. Neither
-///   harms the connection: the next call goes on where this one was interrupted, in the middle of a record as well. Bytes that
-///   an interrupted write reports as moved have been taken; what the socket had no room for is sent first by the next write,
-///   which may be one of nothing.
-/// - Errors: the throwing form throws io::transfer_error (handshake: std::system_error) that names the call, host and
-///   endpoint, and the reason: the system's (std::errc::connection_reset), or one of tls_category(), as
-///   tls_errc::certificate_expired. After an error other than the two above every call fails in the same way.
-///   tls_errc::truncated: the connection has ended, but not by the peer's word; this is not the end that read_some() reports as 0.
-/// - Threads: as tcp_stream. OpenSSL's error queue of the thread is empty before and after each call; nothing in it is seen by
-///   another fiber.
+///   harms the connection: the next call continues where this one was interrupted, even in the middle of a record. Bytes that
+///   an interrupted write reports as moved have been accepted; those the socket had no room for are sent first by the next
+///   write, even an empty one.
+/// - Errors: the throwing form throws io::transfer_error (handshake: std::system_error) that names the call, host and endpoint,
+///   and the reason: the system's (std::errc::connection_reset), or one of tls_category(), such as
+///   tls_errc::certificate_expired. After any error other than the two above, every call fails in the same way.
+///   tls_errc::truncated: the connection has ended without the peer's close_notify; this is not the end that read_some()
+///   reports as 0.
+/// - Threads: as tcp_stream. OpenSSL's error queue, which is per thread, is empty before and after each call, so fibers do not
+///   see each other's errors.
 /// - A handshake computes for about a millisecond, and needs up to 20 KiB of stack.
 class COIR_EXPORT tls_stream : public detail::text_transfers<tls_stream> {
 public:
     /// Not connected.
     tls_stream() noexcept = default;
 
-    /// The client's side, on a connection that stands. `host` is the name (or the address in numbers) that the certificate must
-    /// be for, and that the server is told (SNI; not for an address). `resumed` is ignored unless it is of the same host
-    /// and the same context (or a copy of it).
-    /// Never suspends. Throws std::bad_alloc; std::invalid_argument for a context of a server, for a host with a NUL in
-    /// it, and, when the context verifies, for one that is empty or begins with a dot. A dot at the end is ignored.
+    /// The client's side, on an established connection. `host` is the name (or numeric address) that the certificate must be
+    /// for, and that is sent to the server (SNI; not for an address). `resumed` is ignored unless it belongs to the same host
+    /// and the same context (or a copy of it). Never suspends. Throws std::bad_alloc; std::invalid_argument for a context of a
+    /// server, for a host that contains a NUL, and, if the context verifies, for one that is empty or begins with a dot. A dot
+    /// at the end is ignored.
     tls_stream(const tls_context& context, tcp_stream transport, std::string_view host,
                const tls_session& resumed = {});
 
@@ -81,13 +82,13 @@ public:
         connection_ = std::move(other.connection_);
         return *this;
     }
-    /// Closes the socket without a word: the peer sees tls_errc::truncated unless shutdown_write() or close() came first, so
-    /// that an answer which an exception has cut off does not look complete.
+    /// Closes the socket without close_notify: the peer sees tls_errc::truncated unless shutdown_write() or close() came first,
+    /// so that a response that an exception has cut off does not look complete.
     ~tls_stream();
 
     [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(connection_); }
 
-    /// Agrees on keys, and checks the peer. May suspend. Returns at once when it has been done.
+    /// Agrees on keys, and verifies the peer. May suspend. Returns at once if it has been done already.
     void handshake(deadline until = {});
     void handshake(std::error_code& error, deadline until = {}) noexcept;
 
@@ -119,27 +120,27 @@ public:
     using text_transfers::write_all;
     using text_transfers::write_some;
 
-    /// Says that this was all (close_notify) and ends the writing side: the peer reads end of file; reading goes on. May
-    /// suspend. Later writes: std::errc::broken_pipe. Before the handshake it only ends the socket's writing side.
+    /// Announces the end (close_notify) and ends the writing side: the peer reads end of file; reading goes on. May suspend.
+    /// Later writes: std::errc::broken_pipe. Before the handshake it only ends the socket's writing side.
     void shutdown_write(deadline until = {});
     void shutdown_write(std::error_code& error, deadline until = {}) noexcept;
 
-    /// Says that this was all, if the socket takes that at once, and closes; other fibers' waits on this stream end with
-    /// std::errc::bad_file_descriptor. Never suspends. Throws std::system_error.
+    /// Announces the end (close_notify), if the socket accepts that at once, and closes; other fibers' waits on this stream end
+    /// with std::errc::bad_file_descriptor. Never suspends. Throws std::system_error.
     void close();
     void close(std::error_code& error) noexcept;
 
-    /// The session, once the server has given it: in TLS 1.3 that is with the first bytes read after the handshake. For the next
-    /// connection to the same host with the same context; a server may refuse one that is used twice. Else none.
-    /// Throws std::bad_alloc.
+    /// The session, once the server has sent it (in TLS 1.3, with the first bytes read after the handshake); else empty. For
+    /// the next connection to the same host with the same context; a server may refuse a session that is used twice. Throws
+    /// std::bad_alloc.
     [[nodiscard]] tls_session session() const;
-    /// The handshake went on from an earlier session.
+    /// The handshake resumed an earlier session.
     [[nodiscard]] bool session_reused() const noexcept;
 
     // What the handshake agreed on; "" before it, and where there is none.
     /// The application protocol (ALPN): "h2".
     [[nodiscard]] std::string protocol() const;
-    /// The host that the client asks for (SNI).
+    /// The host that the client requested (SNI).
     [[nodiscard]] std::string server_name() const;
     /// "TLSv1.3".
     [[nodiscard]] std::string version() const;
@@ -148,10 +149,10 @@ public:
     /// The peer's certificate, in PEM.
     [[nodiscard]] std::string peer_certificate() const;
 
-    /// The connection below, for options and addresses; what is transferred on it directly is lost to TLS.
+    /// The underlying connection, for options and addresses; transferring bytes on it directly breaks the TLS stream.
     [[nodiscard]] const tcp_stream& transport() const noexcept;
     [[nodiscard]] int native_handle() const noexcept { return connection_ ? transport().native_handle() : -1; }
-    /// OpenSSL's SSL, for what is missing here. Its input and output are this stream's own.
+    /// OpenSSL's SSL, for features that are missing here. Its input and output belong to this stream.
     [[nodiscard]] ssl_st* native_tls() const noexcept;
 
 private:

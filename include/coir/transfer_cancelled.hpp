@@ -7,8 +7,8 @@
 
 namespace coir::io {
 
-/// The coir::cancelled of a transfer that had moved some bytes already, and says how many. Who does not ask need not know of it:
-/// scopes, groups, handlers of coir::cancelled take it for what it is.
+/// The coir::cancelled of a transfer that had already moved some bytes; it says how many. Code that does not need the number
+/// need not know this type: scopes, groups and handlers of coir::cancelled treat it as any other.
 ///
 ///     try {
 ///         stream.write_all(record);
@@ -25,7 +25,7 @@ public:
 
     [[nodiscard]] const char* what() const noexcept override;
 
-    /// Bytes that were moved before. Not 0: then it would be a plain coir::cancelled.
+    /// Bytes that were moved before. Never 0: that would be a plain coir::cancelled.
     [[nodiscard]] std::size_t bytes_transferred() const noexcept { return bytes_transferred_; }
 
 private:

@@ -15,16 +15,17 @@
 
 namespace coir::net {
 
-/// A UDP socket. Closed at the end of its life.
+/// A UDP socket. Closed by the destructor.
 ///
-/// A datagram is sent and received as a whole or not at all, and may be empty; on its way it may be lost, doubled or overtaken.
+/// A datagram is sent and received as a whole or not at all, and may be empty; in transit it may be lost, duplicated or
+/// reordered.
 ///
 /// Calls with a deadline may suspend: they try first, and wait only if the call would block; also, now and then, they let
 /// others run. Deadline: std::errc::timed_out. Cancellation: coir::cancelled, with a std::error_code
-/// std::errc::operation_canceled. In both cases nothing has been sent or received, but for send_many(). Errors:
-/// std::system_error naming the operation and the endpoint. Of a connected socket, std::errc::connection_refused says that a
-/// datagram sent *before* has found nobody at its port; it is reported once, by whatever call comes next. Several fibers may
-/// use one socket, first come, first served. The other calls never suspend. Only inside coir::run.
+/// std::errc::operation_canceled. In both cases nothing has been sent or received, except by send_many(). Errors:
+/// std::system_error naming the operation and the endpoint. On a connected socket, std::errc::connection_refused means that an
+/// *earlier* datagram found nobody at its port; it is reported once, by whatever call comes next. Several fibers may use one
+/// socket, first come, first served. The other calls never suspend. Only inside coir::run.
 ///
 ///     coir::net::udp_socket socket{"0.0.0.0", 7777};
 ///     std::array<std::byte, 1500> buffer;
@@ -32,14 +33,14 @@ namespace coir::net {
 ///     socket.send_to(std::span{buffer}.first(received.size), received.from);
 class COIR_EXPORT udp_socket {
 public:
-    /// What one call has received.
+    /// The result of receive_from().
     struct received {
         std::size_t size = 0;   ///< bytes in the buffer
         bool truncated = false; ///< it was longer than the buffer: the rest of it is lost
         endpoint from;
     };
 
-    /// A place for a datagram: the caller says `buffer`, receive_many() the rest.
+    /// Room for one datagram: the caller sets `buffer`, receive_many() the rest.
     struct incoming {
         std::span<std::byte> buffer;
         std::size_t size = 0;
@@ -49,13 +50,13 @@ public:
         [[nodiscard]] std::span<std::byte> data() const noexcept { return buffer.first(size); }
     };
 
-    /// A datagram for send_many(). Refers to what it consists of: `to` may be another datagram's `from`.
+    /// A datagram for send_many(). Holds only references: `to` may be another datagram's `from`.
     struct outgoing {
         std::span<const std::byte> data;
         const endpoint* to = nullptr; ///< null: the socket is connected
     };
 
-    /// None.
+    /// Empty.
     udp_socket() noexcept = default;
 
     /// Bound to an address of this machine; port 0 lets the kernel choose, see local_endpoint(). Throws std::system_error
@@ -68,16 +69,16 @@ public:
     /// Adopts a UDP socket.
     explicit udp_socket(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
 
-    /// One that exchanges datagrams with `remote` only: see connect(). The kernel chooses its address and port.
+    /// A socket that exchanges datagrams with `remote` only: see connect(). The kernel chooses its address and port.
     [[nodiscard]] static udp_socket connected_to(const endpoint& remote, const udp_options& options = {});
     [[nodiscard]] static udp_socket connected_to(const endpoint& remote, const udp_options& options,
                                                  std::error_code& error) noexcept;
 
-    /// From now on send() sends to `remote`, datagrams from others are not received, and refusals are reported. Sends
-    /// nothing. What has been received from others before is still there.
+    /// From now on send() sends to `remote`, datagrams from others are not received, and refusals are reported. Sends nothing.
+    /// Datagrams that were received from others before are still there.
     void connect(const endpoint& remote);
     void connect(const endpoint& remote, std::error_code& error) noexcept;
-    /// Takes connect() back.
+    /// Undoes connect().
     void disconnect();
     void disconnect(std::error_code& error) noexcept;
 
@@ -101,8 +102,8 @@ public:
                                         deadline until = {}) noexcept;
 
     /// Sends many datagrams with few system calls, in order; waits when there is no room. Returns how many have been sent: all,
-    /// or as many as before the first that failed, the deadline, or cancellation. Throws only if that is none: call it again with the
-    /// rest to learn the reason. The form with a std::error_code says both.
+    /// or those before the first failure, the deadline, or cancellation. Throws only if none has been sent: to learn the
+    /// reason, call it again with the rest. The form with a std::error_code reports both.
     [[nodiscard]] std::size_t send_many(std::span<const outgoing> datagrams, deadline until = {});
     [[nodiscard]] std::size_t send_many(std::span<const outgoing> datagrams, std::error_code& error,
                                         deadline until = {}) noexcept;
@@ -119,19 +120,18 @@ public:
     [[nodiscard]] std::size_t receive_many(std::span<incoming> datagrams, std::error_code& error,
                                            deadline until = {}) noexcept;
 
-    /// Receives what is sent to the multicast group at the address of `group` (its port means nothing), until
-    /// leave_multicast(); other groups are not received, whoever else on this machine is a member (of a socket that was taken
-    /// over its options decide: IP_MULTICAST_ALL, IPV6_MULTICAST_ALL). The socket must be bound to the port of the datagrams,
-    /// usually with udp_options::reuse_address.
-    /// `interface` is a name, like "eth0"; "" leaves it to the zone of `group` ("ff02::1%eth0"), or to the system's routes. Throws
-    /// std::system_error naming the group: std::errc::no_such_device, invalid_argument, …
+    /// Receives what is sent to the multicast group at the address of `group` (its port is ignored), until leave_multicast();
+    /// other groups are not received, even if other sockets on this machine are members (for an adopted socket its options
+    /// decide: IP_MULTICAST_ALL, IPV6_MULTICAST_ALL). The socket must be bound to the port of the datagrams, usually with
+    /// udp_options::reuse_address. `interface` is a name, like "eth0"; "" leaves it to the zone of `group` ("ff02::1%eth0"), or
+    /// to the system's routes. Throws std::system_error naming the group: std::errc::no_such_device, invalid_argument, …
     void join_multicast(const endpoint& group, std::string_view interface = {});
     void join_multicast(const endpoint& group, std::string_view interface, std::error_code& error) noexcept;
     void leave_multicast(const endpoint& group, std::string_view interface = {});
     void leave_multicast(const endpoint& group, std::string_view interface, std::error_code& error) noexcept;
 
-    /// The same of what one sender, at the address of `source`, sends to the group; several sources may be joined. Errors also:
-    /// std::errc::invalid_argument, when all of the group has been joined.
+    /// The same, restricted to what one sender, at the address of `source`, sends to the group; several sources may be joined.
+    /// Errors also: std::errc::invalid_argument if the whole group has been joined.
     void join_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface = {});
     void join_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface,
                                std::error_code& error) noexcept;
@@ -139,8 +139,8 @@ public:
     void leave_multicast_source(const endpoint& group, const endpoint& source, std::string_view interface,
                                 std::error_code& error) noexcept;
 
-    /// Of what is sent to multicast groups: through which interface; whether members on this machine get it, too (they do, by
-    /// default); how many routers may pass it on, 1 for none, which is the default. They throw std::system_error.
+    /// For datagrams sent to multicast groups: the interface; whether members on this machine receive them, too (by default
+    /// they do); how many hops they may travel, 1 (the default) for the local network only. They throw std::system_error.
     void set_multicast_interface(std::string_view interface);
     void set_multicast_interface(std::string_view interface, std::error_code& error) noexcept;
     void set_multicast_loop(bool on);
@@ -150,7 +150,7 @@ public:
     void set_multicast_hops(int most, std::error_code& error) noexcept;
     [[nodiscard]] int multicast_hops() const;
 
-    /// Of what is sent to others: how many routers may pass it on (TTL, hop limit).
+    /// For all other datagrams: how many hops they may travel (TTL, hop limit).
     void set_hops(int most);
     void set_hops(int most, std::error_code& error) noexcept;
     [[nodiscard]] int hops() const;
@@ -158,7 +158,7 @@ public:
     void set_traffic_class(int value);
     void set_traffic_class(int value, std::error_code& error) noexcept;
     [[nodiscard]] int traffic_class() const;
-    /// See udp_options. The kernel reports twice what was set, and no more than the system's limit.
+    /// See udp_options. The kernel reports twice what was set, up to the system's limit.
     void set_send_buffer(std::size_t bytes);
     void set_send_buffer(std::size_t bytes, std::error_code& error) noexcept;
     [[nodiscard]] std::size_t send_buffer() const;

@@ -15,14 +15,14 @@
 
 namespace coir::net {
 
-/// A Unix domain socket for datagrams, and descriptors with them: none is lost or overtaken on its way. Closed at the end of
-/// its life; the path it was bound to is removed then, as unix_listener's.
+/// A Unix domain socket for datagrams, and descriptors with them: none is lost or reordered. Closed at the end of its life;
+/// that also removes the path it was bound to, as for unix_listener.
 ///
 /// A datagram is sent and received as a whole or not at all, and may be empty. Suspension: when there is none, or no room at
-/// the receiver; an unconnected socket asks every few milliseconds whether the receiver has room again, for which the system
-/// has no event. Deadline: std::errc::timed_out; cancellation: coir::cancelled, or std::errc::operation_canceled: nothing
-/// has been sent or received then. Errors: std::system_error naming the operation and the endpoint. Several fibers may use
-/// one socket.
+/// the receiver; an unconnected socket polls every few milliseconds whether the receiver has room again, since the kernel has
+/// no event for that. Deadline: std::errc::timed_out; cancellation: coir::cancelled, or std::errc::operation_canceled: nothing
+/// has been sent or received then. Errors: std::system_error naming the operation and the endpoint. Several fibers may use one
+/// socket.
 ///
 ///     coir::net::unix_datagram log{coir::net::unix_endpoint{"/run/log.sock"}};
 ///     const auto got = log.receive(buffer);            // who: got.from, if it has a name
@@ -32,7 +32,7 @@ public:
         unix_endpoint from; ///< unnamed unless the sender was bound
     };
 
-    /// None.
+    /// Empty.
     unix_datagram() noexcept = default;
 
     /// Bound; to nothing if `local` is unnamed: then it can send, and receive when it is connected to a bound one that
@@ -43,12 +43,12 @@ public:
     /// Adopts a socket. Its path, if it has one, is not removed.
     explicit unix_datagram(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
 
-    /// Two that are connected to each other. Never suspends. Throws std::system_error.
+    /// Two sockets that are connected to each other. Never suspends. Throws std::system_error.
     [[nodiscard]] static std::pair<unix_datagram, unix_datagram> pair();
     [[nodiscard]] static std::pair<unix_datagram, unix_datagram> pair(std::error_code& error) noexcept;
 
-    /// From now on send() sends to `remote`, and nobody else's datagrams are received. Never suspends. Throws
-    /// std::system_error naming the endpoint: std::errc::connection_refused, no_such_file_or_directory, …
+    /// From now on send() sends to `remote`, and only its datagrams are received. Never suspends. Throws std::system_error
+    /// naming the endpoint: std::errc::connection_refused, no_such_file_or_directory, …
     void connect(const unix_endpoint& remote);
     void connect(const unix_endpoint& remote, std::error_code& error) noexcept;
 
@@ -81,8 +81,8 @@ public:
     void send(std::span<const std::byte> data, std::span<const int> descriptors, std::error_code& error,
               deadline until = {}) noexcept;
 
-    /// Receives one datagram. For descriptors see unix_stream::read_with(); without a list for them those that come are closed,
-    /// and `descriptors_lost` says so.
+    /// Receives one datagram. For descriptors see unix_stream::read_with(); without a list for them, received descriptors are
+    /// closed, and `descriptors_lost` says so.
     [[nodiscard]] received receive(std::span<std::byte> buffer, deadline until = {}) {
         return receive(buffer, {}, until);
     }

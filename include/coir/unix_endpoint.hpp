@@ -15,8 +15,8 @@ struct unix_endpoint_storage;
 
 namespace coir::net {
 
-/// The address of a Unix domain socket: a path in the file system, an abstract name (which is in no file system, and gone when its
-/// socket is), or nothing, as of the sockets of a pair and of clients.
+/// The address of a Unix domain socket: a path in the file system, an abstract name (which is not in the file system, and
+/// disappears with its socket), or unnamed, like the sockets of a pair and of clients.
 ///
 ///     coir::net::unix_endpoint{"/run/service.sock"}      coir::net::unix_endpoint::abstract("service")
 class COIR_EXPORT unix_endpoint {
@@ -29,7 +29,7 @@ public:
     explicit unix_endpoint(std::string_view path);
     unix_endpoint(std::string_view path, std::error_code& error) noexcept;
 
-    /// At most 107 bytes of any value, also none. Throws std::system_error: std::errc::filename_too_long.
+    /// At most 107 bytes of any value, or none. Throws std::system_error: std::errc::filename_too_long.
     [[nodiscard]] static unix_endpoint abstract(std::string_view name);
     [[nodiscard]] static unix_endpoint abstract(std::string_view name, std::error_code& error) noexcept;
 
@@ -41,7 +41,7 @@ public:
     [[nodiscard]] bool is_path() const noexcept;
     /// The path or the abstract name; empty if there is none. Valid as long as this object.
     [[nodiscard]] std::string_view name() const noexcept;
-    /// For people: the path; "@name", with what is not printable as \x00; "(unnamed)".
+    /// For messages: the path; "@name", with unprintable bytes as \x00; "(unnamed)".
     [[nodiscard]] std::string to_string() const;
 
     /// As a `sockaddr*`, with its size.

@@ -15,9 +15,9 @@ namespace coir::net {
 
 /// Waits for connections at a path or an abstract name.
 ///
-/// Who removes the path: the listener that made it, in close() and at the end of its life, if the path is still the file
-/// that it made. Not one that took over a socket (see below), and not a child of fork(). A process that is killed leaves it
-/// behind: see unix_bind_options::replace_stale.
+/// The path is removed by the listener that created it, in close() and in the destructor, if it still is the file that this
+/// listener created. Not by one that adopted a socket (see below), and not in a child of fork(). A process that is killed
+/// leaves it behind: see unix_bind_options::replace_stale.
 ///
 ///     coir::net::unix_listener listener{coir::net::unix_endpoint{"/run/service.sock"}, {.mode = 0700}};
 ///     coir::net::serve(listener, [](coir::net::unix_stream peer) { answer(peer); });
@@ -41,8 +41,8 @@ public:
     /// Throws std::system_error.
     [[nodiscard]] unix_endpoint local_endpoint() const;
 
-    /// The next connection. May suspend; several fibers may accept on one listener. Errors, also for want of descriptors:
-    /// as tcp_listener::accept(). Throws coir::cancelled.
+    /// The next connection. May suspend; several fibers may accept on one listener. Errors, also when out of descriptors: as
+    /// tcp_listener::accept(). Throws coir::cancelled.
     unix_stream accept(deadline until = {});
     /// On an error the returned stream is not connected.
     unix_stream accept(std::error_code& error, deadline until = {}) noexcept;

@@ -14,13 +14,13 @@
 
 namespace coir::net {
 
-/// A connection of Unix domain sockets that carries messages, in order and none lost, and descriptors with them. Closed at
-/// the end of its life. Made by connecting, by unix_seqpacket_listener::accept(), or by pair().
+/// A connection of Unix domain sockets that carries messages, in order and none lost, and descriptors with them. Closed by the
+/// destructor. Created by connecting, by unix_seqpacket_listener::accept(), or by pair().
 ///
-/// A message is sent and received as a whole or not at all. Suspension: when there is none, or no room. Deadline:
+/// A message is sent and received as a whole or not at all. Suspension: when there is no message, or no room. Deadline:
 /// std::errc::timed_out; cancellation: coir::cancelled, or std::errc::operation_canceled: nothing has been sent or received
-/// then. Errors: std::system_error naming the operation and the endpoint: std::errc::broken_pipe, connection_reset, … Two fibers may
-/// use it at once, one receiving and one sending.
+/// then. Errors: std::system_error naming the operation and the endpoint: std::errc::broken_pipe, connection_reset, … Two
+/// fibers may use it at once, one receiving and one sending.
 ///
 ///     auto [ours, theirs] = coir::net::unix_seqpacket::pair();
 ///     ours.send(request);
@@ -37,7 +37,7 @@ public:
     /// Adopts a connected socket.
     explicit unix_seqpacket(io::descriptor socket) noexcept : socket_(std::move(socket)) {}
 
-    /// Two that are connected to each other. Never suspends. Throws std::system_error.
+    /// Two sockets that are connected to each other. Never suspends. Throws std::system_error.
     [[nodiscard]] static std::pair<unix_seqpacket, unix_seqpacket> pair();
     [[nodiscard]] static std::pair<unix_seqpacket, unix_seqpacket> pair(std::error_code& error) noexcept;
 
@@ -50,8 +50,8 @@ public:
     [[nodiscard]] peer_credentials credentials() const;
 
     /// Sends a message, and with it duplicates of `descriptors`, at most 253. An empty message is std::errc::invalid_argument:
-    /// who receives it could not tell it from the end. Errors also: message_size: longer than the send buffer;
-    /// those of unix_stream::write_with().
+    /// the receiver could not tell it from the end. Errors also: message_size: longer than the send buffer; those of
+    /// unix_stream::write_with().
     void send(std::span<const std::byte> message, deadline until = {}) { send(message, {}, until); }
     void send(std::span<const std::byte> message, std::error_code& error, deadline until = {}) noexcept {
         send(message, {}, error, until);
@@ -61,7 +61,7 @@ public:
               deadline until = {}) noexcept;
 
     /// Receives a message; size 0 when the peer has ended its side. For descriptors see unix_stream::read_with(); without a
-    /// list for them those that come are closed, and `descriptors_lost` says so.
+    /// list for them, received descriptors are closed, and `descriptors_lost` says so.
     [[nodiscard]] received_message receive(std::span<std::byte> buffer, deadline until = {}) {
         return receive(buffer, {}, until);
     }
@@ -74,7 +74,7 @@ public:
     [[nodiscard]] received_message receive(std::span<std::byte> buffer, std::span<io::descriptor> descriptors,
                                            std::error_code& error, deadline until = {}) noexcept;
 
-    /// Ends one side, as tcp_stream's. Never suspends. They throw std::system_error.
+    /// End one direction, as for tcp_stream. Never suspend. Throw std::system_error.
     void shutdown_write();
     void shutdown_write(std::error_code& error) noexcept;
     void shutdown_read();

@@ -19,11 +19,12 @@ public:
     ~timed_out() override; // out of line: one type_info for all shared libraries
 };
 
-/// Calls `function()` and returns what it returns; throws timed_out when `until` comes first: then the blocking call it is
-/// in, or its next, has thrown coir::cancelled, and its destructors have run. One deadline for many calls.
+/// Calls `function()` and returns what it returns; throws timed_out when `until` comes first: then the blocking call in
+/// progress, or the next one, has thrown coir::cancelled inside the function, and destructors have run. One deadline for many
+/// calls.
 ///
-/// May suspend where `function` does. A function that ends nevertheless has its result delivered: completion wins. For
-/// cancellation from further out, coir::cancelled passes. Throws std::logic_error outside coir::run.
+/// May suspend where `function` does. If the function ends nevertheless, its result is delivered: completion wins. On
+/// cancellation from further out, coir::cancelled propagates. Throws std::logic_error outside coir::run.
 ///
 ///     const page front = coir::with_timeout(5s, [&] { return fetch(address); });
 template <class Function> std::invoke_result_t<Function> with_timeout(deadline until, Function&& function) {
