@@ -35,8 +35,9 @@ public:
     /// Empty.
     unix_datagram() noexcept = default;
 
-    /// Bound; to nothing if `local` is unnamed: then it can send, and receive when it is connected to a bound one that
-    /// answers to nobody else. Never suspends. Throws std::system_error naming the endpoint: std::errc::address_in_use, …
+    /// Bound to `local`. If that is unnamed the socket is not bound: it can send, but nobody can send to it, unless
+    /// `options.credentials` gives it a name when it sends or connects. Never suspends. Throws std::system_error naming the
+    /// endpoint: std::errc::address_in_use, …
     explicit unix_datagram(const unix_endpoint& local, const unix_bind_options& options = {});
     unix_datagram(const unix_endpoint& local, const unix_bind_options& options, std::error_code& error) noexcept;
 
