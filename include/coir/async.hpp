@@ -17,7 +17,7 @@ namespace coir {
 
 namespace detail {
 
-/// What the fiber of an async() does.
+/// The function of an async() fiber.
 template <class T, class Work> class async_call : public can_be_given_up {
 public:
     async_call(std::shared_ptr<future_value<T>> state, Work&& work) : state_(std::move(state)), work_(std::move(work)) {
@@ -26,7 +26,7 @@ public:
     async_call(async_call&&) = default;
     async_call& operator=(async_call&&) = delete;
     ~async_call() {
-        if (state_) // was never called: the fiber did not get a stack
+        if (state_) // it was never called, because the fiber did not get a stack
             fail(std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)));
     }
 
@@ -36,7 +36,7 @@ public:
         } catch (...) {
             std::exception_ptr failure = std::current_exception();
             if (!failure)
-                throw; // pthread_exit(): to where it is reported
+                throw; // pthread_exit(): it is reported further out
             state_->fail(std::move(failure));
         }
         work_.reset(); // what it borrows may be gone when the result is there

@@ -20,7 +20,7 @@ struct barrier_arrival {
     bool is_last; ///< of this phase
 };
 
-/// What a barrier is but for its completion function.
+/// A barrier without its completion function.
 class COIR_EXPORT barrier_core {
 public:
     explicit barrier_core(std::ptrdiff_t expected) noexcept : expected_(expected), missing_(expected) {}
@@ -28,7 +28,7 @@ public:
     /// The last to arrive must call begin_next_phase().
     [[nodiscard]] barrier_arrival arrive(std::ptrdiff_t update, bool leaves);
     void begin_next_phase() noexcept;
-    /// Until `phase` is over; false when `until` has passed before.
+    /// Waits until `phase` is over; false if `until` passes first.
     bool wait(std::uint64_t phase, deadline until) const;
 
 private:

@@ -141,7 +141,7 @@ public:
         [[nodiscard]] const T& operator*() const noexcept { return *value_; }
         [[nodiscard]] const T* operator->() const noexcept { return value_.get(); }
         iterator& operator++() {
-            value_ = nullptr; // may be the last that holds it
+            value_ = nullptr; // this may release the last reference
             value_ = from_->receive_shared();
             return *this;
         }

@@ -19,12 +19,12 @@ class condition_variable;
 
 namespace detail {
 
-/// A wait for a condition_variable, which may be gone as soon as all who wait have been notified; also while one of them
-/// finds that its deadline has passed.
+/// A wait for a condition_variable. That may be gone as soon as all waiters have been notified, even while one of them
+/// discovers that its deadline has passed.
 struct COIR_EXPORT condition_wait : shared_wait {
     enum class place : std::uint8_t {
         queued,  ///< the record is in the queue, or has been notified
-        leaving, ///< who waits with it is about to lock the queue and take it out
+        leaving, ///< its owner is about to lock the queue and take it out
         left     ///< somebody else has taken it out
     };
 
@@ -34,11 +34,11 @@ struct COIR_EXPORT condition_wait : shared_wait {
     std::atomic<place> where{place::queued};
 };
 
-/// Locks whose try_lock() is known: never waits, and is true when they are locked.
+/// Locks whose try_lock() is known never to wait, and to return true if it has locked.
 template <class Lock>
 concept plainly_lockable = std::same_as<Lock, mutex> || std::same_as<Lock, std::unique_lock<mutex>>;
 
-/// Locks again at the end of its life, whatever ends it, and is not interrupted in that.
+/// Its destructor locks again, whatever the reason, and is not interrupted.
 template <class Lock> class relock_at_end {
 public:
     explicit relock_at_end(Lock& lock) noexcept : lock_(lock) {}
@@ -89,7 +89,7 @@ public:
 
     template <class Lock> std::cv_status wait_until(Lock& lock, deadline until) {
         detail::condition_wait record{*this};
-        enter(record); // before unlocking: from then on it is notified
+        enter(record); // before unlocking: from then on it can be notified
         try {
             lock.unlock(); // a user's code: may throw, suspend, and notify
         } catch (...) {

@@ -25,7 +25,7 @@ class stack_pool;
 
 struct context_state;
 
-/// Somebody who resumes a context: in the frame of resume(), until control comes back.
+/// The resumer of a context: lives in the frame of resume(), until control comes back.
 struct resumption : execution {
     context_state* ended = nullptr; ///< the context that has ended and thereby given control back
 };

@@ -23,9 +23,9 @@ public:
     void reset() noexcept { gate_.shut(); }
     [[nodiscard]] bool is_set() const noexcept { return gate_.is_open(); }
 
-    /// Returns when the event is set; false when `until` has passed before. May suspend. Cancellation is checked only when it
-    /// has to wait: then it throws coir::cancelled. Returns true even if the event was set and has been reset since. After it
-    /// has returned, the event may be destroyed: set() does not touch it any more.
+    /// Returns when the event is set; false if `until` passes first. May suspend. Cancellation is checked only when it has to
+    /// wait: then it throws coir::cancelled. Returns true even if the event was set and has been reset since. After it has
+    /// returned, the event may be destroyed: set() does not touch it any more.
     bool wait(deadline until = {}) { return gate_.pass(until, detail::wait_kind::event, this, "event::wait"); }
 
 private:

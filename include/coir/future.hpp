@@ -14,7 +14,7 @@ template <class T> class shared_future;
 
 namespace detail {
 
-/// What future and shared_future have in common.
+/// The common part of future and shared_future.
 template <class T> class future_base {
 public:
     /// There is a result, or there will be one.

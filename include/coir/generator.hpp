@@ -165,7 +165,7 @@ template <class Reference> struct generator<Reference>::sequence : detail::conte
     sequence* innermost = this;                      ///< of the outermost: which function to continue
     sequence* outermost = this;                      ///< where the elements of this function go
     sequence* outer = nullptr;                       ///< which function yields the elements of this one, if any
-    detail::resumption consumer;                     ///< of the outermost: who waits for an element
+    detail::resumption consumer;                     ///< of the outermost: waits for an element
 
     void advance() {
         do {

@@ -36,7 +36,7 @@ public:
     /// It has reached zero. Never suspends.
     [[nodiscard]] bool try_wait() const noexcept { return gate_.try_pass(); }
 
-    /// Returns when it has reached zero; false when `until` has passed before.
+    /// Returns when it has reached zero; false if `until` passes first.
     bool wait(deadline until = {}) const { return gate_.pass(until, detail::wait_kind::latch, this, "latch::wait"); }
 
     /// count_down() and wait().

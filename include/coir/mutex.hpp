@@ -44,7 +44,7 @@ public:
     }
     /// Never suspends. Also false if the caller holds it already, and while others queue for it.
     [[nodiscard]] bool try_lock() noexcept;
-    /// As lock(); false when `until` has passed before.
+    /// As lock(); false if `until` passes first.
     [[nodiscard]] bool try_lock_until(deadline until) { return try_lock() || wait_for_lock(until); }
     [[nodiscard]] bool try_lock_for(deadline duration) { return try_lock_until(duration); }
     /// Never suspends.

@@ -17,7 +17,7 @@ struct future_access {
     }
 };
 
-/// A promise but for set_value().
+/// A promise without set_value().
 template <class T> class promise_base {
 public:
     promise_base() : state_(std::make_shared<future_value<T>>()) {}
@@ -59,7 +59,7 @@ protected:
             state.withdraw_result();
             throw;
         }
-        state.publish(); // who gets the result may destroy the promise at once
+        state.publish(); // the receiver of the result may destroy the promise at once
     }
 
 private:

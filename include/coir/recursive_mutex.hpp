@@ -26,7 +26,7 @@ public:
     void lock();
     /// Never suspends.
     [[nodiscard]] bool try_lock();
-    /// As lock(); false when `until` has passed before.
+    /// As lock(); false if `until` passes first.
     [[nodiscard]] bool try_lock_until(deadline until);
     [[nodiscard]] bool try_lock_for(deadline duration) { return try_lock_until(duration); }
     /// Never suspends.

@@ -11,11 +11,11 @@ namespace coir {
 
 namespace detail {
 
-/// What counting_semaphore is but for its type.
+/// counting_semaphore without its template parameter.
 class COIR_EXPORT semaphore_core {
 public:
     explicit semaphore_core(std::ptrdiff_t count) noexcept : count_(count) {}
-    /// Waits until `until`; false if it has passed.
+    /// Waits until `until` at most; false if that has passed.
     bool acquire(deadline until);
     bool try_acquire() noexcept;
     void release(std::ptrdiff_t update, std::ptrdiff_t most);
@@ -49,7 +49,7 @@ public:
     /// Takes a permit if there is one. Never suspends.
     bool try_acquire() noexcept { return core_.try_acquire(); }
 
-    /// As acquire(); false when `until` has passed before. A permit that has been granted is never lost.
+    /// As acquire(); false if `until` passes first. A permit that has been granted is never lost.
     bool try_acquire_until(deadline until) { return core_.acquire(until); }
     bool try_acquire_for(deadline duration) { return core_.acquire(duration); }
 

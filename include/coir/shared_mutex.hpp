@@ -11,9 +11,9 @@ namespace coir {
 
 namespace detail {
 
-/// What a shared_mutex consists of, all guarded by the queue's lock.
+/// The state of a shared_mutex, all guarded by the queue's lock.
 struct shared_mutex_state : waiter_queue {
-    std::uintptr_t writer = 0; ///< who holds it alone, see lib/sync/holder.hpp
+    std::uintptr_t writer = 0; ///< who holds it exclusively, see lib/sync/holder.hpp
     std::size_t readers = 0;   ///< how many hold it shared
 };
 
@@ -44,7 +44,7 @@ public:
     void lock() { try_lock_until(deadline::never()); }
     /// Never suspends.
     [[nodiscard]] bool try_lock() noexcept;
-    /// As lock(); false when `until` has passed before.
+    /// As lock(); false if `until` passes first.
     bool try_lock_until(deadline until);
     [[nodiscard]] bool try_lock_for(deadline duration) { return try_lock_until(duration); }
     /// Never suspends.
@@ -54,7 +54,7 @@ public:
     void lock_shared() { try_lock_shared_until(deadline::never()); }
     /// Never suspends.
     [[nodiscard]] bool try_lock_shared() noexcept;
-    /// As lock_shared(); false when `until` has passed before.
+    /// As lock_shared(); false if `until` passes first.
     bool try_lock_shared_until(deadline until);
     [[nodiscard]] bool try_lock_shared_for(deadline duration) { return try_lock_shared_until(duration); }
     /// Never suspends.

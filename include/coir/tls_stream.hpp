@@ -156,7 +156,7 @@ public:
     [[nodiscard]] ssl_st* native_tls() const noexcept;
 
 private:
-    // Shared with the calls under way: who waits when the stream is destroyed still finds it.
+    // Shared with the calls in progress: a waiter still finds it after the stream is destroyed.
     std::shared_ptr<detail::tls_connection> connection_;
 };
 

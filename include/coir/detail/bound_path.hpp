@@ -8,19 +8,19 @@ namespace coir::detail {
 
 struct bound_file;
 
-/// The path that a socket was bound to: removed at the end of its life, if it is still the same file and the same process.
-/// lib/net/unix_socket.cpp.
+/// The path that a socket was bound to: the destructor removes it, if it is still the same file and this is still the same
+/// process. lib/net/unix_socket.cpp.
 class COIR_EXPORT bound_path {
 public:
     bound_path() noexcept;
-    /// Takes over what is known of the file.
+    /// Takes ownership of what is known about the file.
     explicit bound_path(std::unique_ptr<bound_file> file) noexcept;
     bound_path(bound_path&& other) noexcept;
     bound_path& operator=(bound_path&& other) noexcept;
     ~bound_path();
 
     void remove() noexcept;
-    /// It is not removed.
+    /// From now on the path will not be removed.
     void keep() noexcept;
 
 private:

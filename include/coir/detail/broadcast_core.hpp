@@ -19,7 +19,7 @@ using broadcast_value = std::shared_ptr<const void>;
 
 struct broadcast_subscriber;
 
-/// A broadcast but for the type of its values: lib/sync/broadcast_core.cpp tells how it works.
+/// A broadcast without the type of its values: lib/sync/broadcast_core.cpp explains how it works.
 class COIR_EXPORT broadcast_core {
 public:
     explicit broadcast_core(std::size_t capacity);
@@ -30,7 +30,7 @@ public:
     [[nodiscard]] broadcast_subscriber* subscribe(slow_subscriber rule);
     void unsubscribe(broadcast_subscriber& subscriber) noexcept;
 
-    /// How a send() or receive() ended: no error, std::errc::timed_out, or broken_pipe: closed. They throw cancelled.
+    /// The result of a send() or receive(): no error, std::errc::timed_out, or broken_pipe (closed). They throw cancelled.
     [[nodiscard]] std::errc send(const broadcast_value& value, deadline until);
     /// No error and no value: closed, and nothing is left.
     [[nodiscard]] std::errc receive(broadcast_subscriber& subscriber, broadcast_value& value, deadline until);
@@ -48,7 +48,7 @@ private:
     [[nodiscard]] broadcast_value take_from(broadcast_subscriber& subscriber) noexcept;
 
     const std::size_t capacity_; ///< of each subscriber
-    mutex sending_;              ///< held by who sends, or waits until all have room
+    mutex sending_;              ///< held by a sender, also while it waits until all have room
 
     // Guarded by mutex_.
     mutable mutex mutex_;

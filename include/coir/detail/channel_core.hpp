@@ -15,8 +15,8 @@ namespace coir::detail {
 
 class claimed_waiters;
 
-/// What a channel does with its elements, whose type only the channel knows. Moving is a user's code: it may throw, and even
-/// suspend; so it never happens under a lock.
+/// The operations of a channel on its elements, whose type only the channel knows. Moving runs user code, which may throw, and
+/// even suspend; so it never happens under a lock.
 struct element_operations {
     std::size_t size;
     std::size_t alignment;
@@ -25,7 +25,7 @@ struct element_operations {
     /// Moves `*element` into a std::optional, which is empty.
     void (*take)(void* optional, void* element);
     void (*destroy)(void* element) noexcept;
-    /// None of these runs a user's code, or takes long.
+    /// None of these runs user code, or takes long.
     bool is_quiet;
 };
 
@@ -49,7 +49,7 @@ enum class channel_status : unsigned char {
     closed       ///< closed; for a receiver: and nothing is left
 };
 
-/// A channel but for the type of its elements: lib/sync/channel_core.cpp tells how it works.
+/// A channel without the type of its elements: lib/sync/channel_core.cpp explains how it works.
 class COIR_EXPORT channel_core {
 public:
     static constexpr std::size_t unbounded = static_cast<std::size_t>(-1);
@@ -64,8 +64,8 @@ public:
     /// Without waiting. `optional`, an empty std::optional<T>, has a value if done.
     channel_status try_receive(void* optional);
 
-    /// Most calls on a buffered channel, and no others: nobody waits, no user's code runs, and only this thread has used the channel
-    /// so far. False: nothing has happened, and what can be done is for the calls below to find out.
+    /// Handles most calls on a buffered channel, and no others: nobody waits, no user code runs, and only this thread has used
+    /// the channel so far. False: nothing has happened, and the calls below must find out what can be done.
     [[nodiscard]] bool send_at_once(void* element) noexcept;
     [[nodiscard]] bool receive_at_once(void* optional) noexcept;
 
@@ -73,10 +73,10 @@ public:
     /// the last thing it does. Then, if the wait was not plainly notified, end_wait() must be called.
     void send_or_park(shared_wait& record, deadline until);
     void receive_or_park(shared_wait& record, deadline until);
-    /// Who ended the wait; afterwards the record is in no list.
+    /// Returns who ended the wait; afterwards the record is in no list.
     wake_reason end_wait(shared_wait& record) noexcept;
 
-    /// For select(): puts `record` among those who wait; false if it need not wait.
+    /// For select(): puts `record` among the waiters; false if it need not wait.
     [[nodiscard]] bool enter_sender(select_case& record) noexcept;
     [[nodiscard]] bool enter_receiver(select_case& record) noexcept;
     void leave(wait_record& record) noexcept;

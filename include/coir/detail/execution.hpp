@@ -9,7 +9,7 @@ namespace coir::detail {
 
 struct exception_globals;
 
-/// Everything that has to be kept while an execution (a stack with an instruction pointer) is not running.
+/// Everything that has to be saved while an execution (a stack with an instruction pointer) is not running.
 ///
 /// While it runs, its registers are in the processor and its exceptions are in the thread's `__cxa_eh_globals`; what is
 /// saved below is stale, and `is_plain` holds.
@@ -22,9 +22,8 @@ struct execution {
         floating_point_control control_words;
     };
 
-    /// Loading its registers is all that it takes to continue it: there are no saved exceptions to be restored, and (a
-    /// fiber) it has a stack. Written by who changes that. With the handle and what the scheduler looks at in one cache
-    /// line.
+    /// To continue it, it suffices to load its registers: there are no saved exceptions to restore, and (if a fiber) it has a
+    /// stack. Written by whoever changes that. In one cache line with the handle and the fields that the scheduler reads.
     bool is_plain = true;
     /// Its blocking calls throw coir::cancelled. Written by the owner of a context, or by the scheduler: see
     /// lib/sched/cancellation.cpp.

@@ -21,8 +21,8 @@ class loop;
 class stack_pool;
 struct fiber_storage;
 
-/// What a waker touches of a fiber. The first base of fiber_base: so it lies beside what the switch touches of its execution,
-/// in 32 bytes that are nearly always one cache line.
+/// The part of a fiber that a waker touches. The first base of fiber_base: so it lies beside the part of the execution that the
+/// switch touches, in 32 bytes that are nearly always one cache line.
 struct waiter {
     wait_record* waiting = nullptr; ///< on its own stack while it is parked; set by park(), cleared by wake()
 };
@@ -44,8 +44,8 @@ struct COIR_EXPORT fiber_base : waiter, execution, list_node {
     virtual void call() = 0;
     /// Destroys the result, which nobody will fetch.
     virtual void discard_result() noexcept = 0;
-    /// It will never run again, and stays as it is: tells those who wait for it by other means than a join. In the child of a
-    /// fork() that is nobody who runs.
+    /// The fiber will never run again: notifies those who wait for it by other means than a join. In the child of a fork() none
+    /// of these runs.
     virtual void give_up(bool in_child) noexcept = 0;
 
     loop* owner = nullptr;                  ///< set by spawn
@@ -81,11 +81,11 @@ COIR_EXPORT void park_until_end(wait_record& record, fiber_base& fiber, deadline
 /// Ends the wait that park_until_end() began; true if the fiber has ended. Throws cancelled.
 COIR_EXPORT bool end_join(wait_record& record);
 COIR_EXPORT void cancel_fiber(fiber_base& fiber) noexcept;
-/// The handle gives up `fiber`: it is freed now or at its end.
+/// The handle releases `fiber`: it is freed now or at its end.
 COIR_EXPORT void detach_fiber(fiber_base& fiber) noexcept;
-/// What the destructor of a handle does: cancels, waits, reports a failure that nobody asked for, frees.
+/// The destructor of a handle: cancels, waits, reports a failure that nobody asked for, frees.
 COIR_EXPORT void abandon_fiber(fiber_base& fiber) noexcept;
-/// Throws what the function of `ended` has thrown.
+/// Rethrows what the function of `ended` has thrown.
 [[noreturn]] COIR_EXPORT void rethrow_failure(fiber_base& ended);
 [[noreturn]] COIR_EXPORT void throw_join_timed_out(const fiber_base& fiber);
 [[noreturn]] COIR_EXPORT void throw_not_joinable();

@@ -9,7 +9,7 @@
 
 namespace coir::detail {
 
-/// A fiber whose function returns a T: what a fiber<T> knows of it. The result is there from the end of the function.
+/// A fiber whose function returns a T, as a fiber<T> sees it. The result is there once the function has ended.
 template <class T> struct fiber_result : fiber_base, kept_result<T> {
     void discard_result() noexcept override { this->discard(); }
 };
@@ -17,7 +17,7 @@ template <class T> struct fiber_result : fiber_base, kept_result<T> {
 /// A function of the library that has a give_up() of its own.
 struct can_be_given_up {};
 
-/// The whole fiber: result, and what it does. The latter is destroyed on the fiber's own stack, as soon as it has ended.
+/// The whole fiber: result and function. The function is destroyed on the fiber's own stack, as soon as it has ended.
 template <class T, class Work> struct fiber_task final : fiber_result<T> {
     template <class... Arguments>
     explicit fiber_task(Arguments&&... arguments) : work(std::forward<Arguments>(arguments)...) {}

@@ -13,9 +13,9 @@
 
 namespace coir::detail {
 
-/// What a promise, or an asynchronous call, shares with its futures, but for the value. A result is kept in three steps, since
-/// making the value is a user's code: begin_result() makes sure that it is the only one, then value or failure is
-/// stored, and publish() lets go on who waits.
+/// The state that a promise, or an asynchronous call, shares with its futures, without the value. A result is stored in three
+/// steps, since constructing the value runs user code: begin_result() makes sure that it is the only one, then value or failure
+/// is stored, and publish() wakes the waiters.
 class COIR_EXPORT future_state {
 public:
     future_state() = default;
@@ -24,14 +24,14 @@ public:
 
     /// Throws std::future_errc::promise_already_satisfied.
     void begin_result();
-    /// There is no value in the end; another may come.
+    /// No value was stored after all; another may follow.
     void withdraw_result() noexcept { is_satisfied_.store(false, std::memory_order_release); }
     /// After begin_result().
     void fail(std::exception_ptr failure) noexcept { failure_ = std::move(failure); }
     void publish() noexcept { ready_.open(); }
     /// As publish(), in the child of a fork().
     void publish_alone() noexcept { ready_.open_alone(); }
-    /// Nobody will make a result any more.
+    /// Nobody will provide a result any more.
     void break_promise() noexcept;
 
     /// There is one future, or those that were copied from it. Throws std::future_errc::future_already_retrieved.
@@ -39,9 +39,9 @@ public:
 
     /// Until the result is there; false when `until` has passed before. Throws cancelled.
     bool wait(deadline until) { return ready_.pass(until, wait_kind::future, this, "future::wait"); }
-    /// Until the result is there, whatever may come.
+    /// Waits until the result is there; cannot be interrupted.
     void wait_uninterrupted() noexcept;
-    /// Until the result is there; throws std::errc::timed_out, or cancelled.
+    /// Waits until the result is there; throws std::errc::timed_out, or cancelled.
     void wait_for_result(deadline until);
     /// After a wait.
     void rethrow_failure() const {

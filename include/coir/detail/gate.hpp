@@ -9,28 +9,29 @@
 
 namespace coir::detail {
 
-/// Open or shut; who waits passes when it is open, or opened meanwhile. What events, latches and futures have in common. Of
-/// any threads.
+/// Open or shut; waiters pass when it is open, or opened meanwhile. The common part of events, latches and futures. For any
+/// threads.
 ///
-/// Who has passed may destroy the gate at once, though open() has not returned: it does not touch the gate any more.
+/// A waiter that has passed may destroy the gate at once, even though open() has not returned: that does not touch the gate any
+/// more.
 class COIR_EXPORT gate {
 public:
     constexpr explicit gate(bool is_open = false) noexcept : is_open_(is_open) {}
 
-    /// Lets all pass who wait, and those who come later. What was done before is seen by who passes.
+    /// Lets all present and later waiters pass. Everything done before is visible to them.
     void open() noexcept;
-    /// The same in the child of a fork(), where nobody waits but those who are gone, one of whom may have the lock.
+    /// The same in the child of a fork(), where all waiters are gone, and one of them may have held the lock.
     void open_alone() noexcept;
     void shut() noexcept;
 
-    /// A look from outside: who sees it open has not passed yet.
+    /// Only a look: seeing it open does not count as having passed.
     [[nodiscard]] bool is_open() const noexcept { return is_open_.load(std::memory_order_acquire); }
     /// Passes if that is possible without waiting.
     [[nodiscard]] bool try_pass() noexcept;
     /// Returns when it is open; false when `until` has passed before. May suspend. Throws cancelled, if it has to wait.
     bool pass(deadline until, wait_kind kind, const void* object, const char* operation);
 
-    /// For select(): puts `record` among those who wait; false if it need not.
+    /// For select(): puts `record` among the waiters; false if it need not wait.
     [[nodiscard]] bool enter(wait_record& record) noexcept;
     void leave(wait_record& record) noexcept;
 

@@ -12,8 +12,8 @@
 
 namespace coir::detail {
 
-/// The function of a member of a task group. Takes itself out of the group when the user's function has ended *and* has been
-/// destroyed: its destructor may use the opener's variables, too.
+/// The function of a task group member. It leaves the group when the user's function has ended *and* has been destroyed, since
+/// its destructor may use the opener's variables, too.
 template <class Work> class group_task : public group_member {
 public:
     template <class Value>
@@ -22,7 +22,7 @@ public:
     ~group_task() {
         if (!fiber)
             return;
-        work_.reset(); // was never called: the fiber did not get a stack
+        work_.reset(); // it was never called, because the fiber did not get a stack
         remove_member(group_, *this, fiber->failure);
     }
 
@@ -32,11 +32,11 @@ public:
             // Destroyed while an exception unwinds the stack, as local variables are: its destructor may block.
             const typename single_use<Work>::call now{work_};
             now.function()();
-        } catch (const cancelled&) { // is no failure
+        } catch (const cancelled&) { // not a failure
         } catch (...) {
             failure = std::current_exception();
             if (!failure)
-                throw; // pthread_exit(): to where it is reported
+                throw; // pthread_exit(): it is reported further out
         }
         remove_member(group_, *this, failure);
     }

@@ -38,7 +38,7 @@ public:
     [[nodiscard]] T& front() noexcept { return *static_cast<T*>(head_.next_); }
     [[nodiscard]] T& back() noexcept { return *static_cast<T*>(head_.previous_); }
 
-    /// The one behind `element`, which is in this list; null behind the last.
+    /// The element after `element`, which is in this list; null after the last.
     [[nodiscard]] T* after(T& element) const noexcept {
         list_node* next = static_cast<list_node&>(element).next_;
         return next == &head_ ? nullptr : static_cast<T*>(next);

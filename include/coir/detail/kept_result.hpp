@@ -6,7 +6,7 @@
 
 namespace coir::detail {
 
-/// What a function has returned, or a promise was given, for somebody who asks later.
+/// The return value of a function, or the value given to a promise, kept until somebody fetches it.
 template <class T> class kept_result {
 public:
     template <class Work> void keep_result_of(Work&& work) { value_.emplace(std::forward<Work>(work)()); }

@@ -11,8 +11,8 @@
 
 namespace coir::detail {
 
-/// A function that a thread of an offload_pool calls, with what becomes of it. Belongs to the one that waits for it; when
-/// that one leaves while it runs, to the thread. The fields are guarded by the pool's mutex.
+/// A function that a thread of an offload_pool calls, and its outcome. Owned by the waiter; if that leaves while the call runs,
+/// by the thread. The fields are guarded by the pool's mutex.
 struct COIR_EXPORT offloaded_call : list_node {
     offloaded_call() = default;
     offloaded_call(const offloaded_call&) = delete;
@@ -22,7 +22,7 @@ struct COIR_EXPORT offloaded_call : list_node {
     /// Calls the function, and destroys it.
     virtual void call() = 0;
 
-    shared_wait* waiting = nullptr; ///< for the end; null: nobody does any more
+    shared_wait* waiting = nullptr; ///< waits for the end; null: nobody does any more
     std::exception_ptr failure;     ///< written by the thread before `ended`
     bool ended = false;             ///< result or failure is there, and the thread does not touch it any more
 };

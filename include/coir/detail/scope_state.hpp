@@ -32,7 +32,7 @@ struct scope_state : timer {
     bool reached = false;              ///< of a group: what is inside is cancelled, by this scope or from further out
 };
 
-/// While it lives, coir::cancelled that comes of `scope` is caught: so it can be thrown even if an exception unwinds the stack.
+/// While it lives, coir::cancelled caused by `scope` is caught: so it may be thrown even while an exception unwinds the stack.
 class catching_scope {
 public:
     explicit catching_scope(scope_state& scope) noexcept
@@ -51,15 +51,15 @@ COIR_EXPORT void enter_scope(scope_state& scope, deadline until);
 /// Scopes are left by the fiber that has entered them, in reverse order: anything else ends the program.
 COIR_EXPORT void leave_scope(scope_state& scope) noexcept;
 COIR_EXPORT void cancel_scope_state(scope_state& scope) noexcept;
-/// The cancellation of `scope` has done its work: blocking calls inside succeed again, unless it is cancelled anew.
+/// The cancellation of `scope` is over: blocking calls inside succeed again, unless it is cancelled anew.
 COIR_EXPORT void end_cancellation(scope_state& scope) noexcept;
 /// Replaces the deadline.
 COIR_EXPORT void set_scope_deadline(scope_state& scope, deadline until);
-/// What is now unwinding, or has unwound, the scope's fiber by coir::cancelled, is this scope's cancellation and none from
+/// True if the coir::cancelled that is unwinding, or has unwound, the scope's fiber is due to this scope, and not to anything
 /// further out.
 [[nodiscard]] COIR_EXPORT bool is_cause_of_cancellation(const scope_state& scope) noexcept;
-/// In a handler of a coir::cancelled that is meant for something further out: throws it on; or the failure of a task group, if one
-/// inside of which the handler is has failed meanwhile, and is all there is to be told of.
+/// In a handler of a coir::cancelled that is meant for something further out: rethrows it; or throws the failure of a task
+/// group, if one around the handler has failed meanwhile and nothing else is to be reported.
 [[noreturn]] COIR_EXPORT void pass_on_cancelled();
 
 /// While it lives cancellation does not reach the running fiber; outside of fibers it does nothing.

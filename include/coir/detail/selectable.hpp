@@ -16,12 +16,12 @@ public:
     selectable& operator=(const selectable&) = delete;
     virtual ~selectable();
 
-    /// Does the operation if that is possible without waiting; never suspends. While it runs, no case is entered.
+    /// Performs the operation if that is possible without waiting; never suspends. While it runs, no case is entered.
     virtual bool try_now() = 0;
-    /// Puts record() among those who wait for the object; false if the operation may be possible now, or nothing was entered
-    /// for another reason, which try_now() then throws: select() tries all cases again.
+    /// Puts record() among the waiters of the object; false if the operation may be possible now, or nothing was entered for
+    /// another reason, which try_now() then throws: select() tries all cases again.
     virtual bool enter() noexcept = 0;
-    /// Takes record() out again, if it is still there. Not called of the case that has been chosen.
+    /// Takes record() out again, if it is still there. Not called for the case that has been chosen.
     virtual void leave() noexcept = 0;
     /// record() has been claimed for `why`, notified or closed, and all others have been left. False: it was a hint only.
     virtual bool complete(wake_reason why) = 0;

@@ -4,8 +4,8 @@
 
 namespace coir::detail {
 
-/// A function that is called once, and destroyed as soon as it has ended, in whatever way. Every spawn() in a program makes
-/// such a type; std::optional would do, and take its compiler several times as long.
+/// A function that is called once, and destroyed as soon as it has ended, however that happens. Every spawn() in a program
+/// instantiates this; std::optional would do, but takes several times as long to compile.
 template <class Work> class single_use {
 public:
     template <class... Arguments>

@@ -5,11 +5,11 @@
 
 namespace coir::detail {
 
-/// Guards what several threads share for a few instructions. Held by code that neither suspends nor calls a user's, so that
-/// nobody waits long, unless the system has stopped the thread that holds it.
+/// Guards shared data for a few instructions. Held by code that neither suspends nor calls user code, so that nobody waits
+/// long, unless the system has preempted the thread that holds it.
 ///
-/// Biased: the first thread that locks it needs no atomic operation, until another thread comes. lib/base/spin_lock.cpp tells how;
-/// the functions are in lib/base/spin_lock.hpp.
+/// Biased: the first thread that locks it needs no atomic operation, until another thread comes. lib/base/spin_lock.cpp
+/// explains how; the functions are in lib/base/spin_lock.hpp.
 class spin_lock {
 public:
     spin_lock() = default;
@@ -24,8 +24,8 @@ public:
     void unlock(hold how) noexcept;
 
     /// True: the lock is biased to the calling thread, which holds it now, until unlock_biased(). False: it is not held, and
-    /// will never be biased again; so who changes what it guards by an atomic operation instead competes with others who do
-    /// the same, and with nobody else.
+    /// will never be biased again; so code that changes the guarded data by an atomic operation instead competes only with code
+    /// that does the same.
     [[nodiscard]] bool lock_if_biased() noexcept;
     void unlock_biased() noexcept;
 

@@ -17,7 +17,7 @@ namespace coir::detail {
 
 inline constexpr int no_handle = -2; // not -1, which stands for a descriptor that is closed
 
-/// The descriptor that a stream leads to, for messages; no_handle if it does not tell.
+/// The descriptor of a stream, for messages; no_handle if the stream does not tell.
 template <class Stream> int handle_of(const Stream& stream) noexcept {
     if constexpr (requires {
                       { stream.native_handle() } -> std::same_as<int>;
@@ -31,11 +31,11 @@ template <class Stream> int handle_of(const Stream& stream) noexcept {
         return no_handle;
 }
 
-/// A number is copied: there need be nothing that outlives the reference.
+/// A descriptor number is copied, so nothing need outlive the reference.
 template <class Stream>
 inline constexpr bool is_number = std::same_as<std::remove_cv_t<Stream>, io::borrowed_descriptor>;
 
-/// What source_reference and sink_reference have in common: a stream that outlives them, or a number.
+/// The common part of source_reference and sink_reference: a stream that outlives them, or a number.
 class stream_reference {
 public:
     /// As handle_of() the stream.
@@ -100,7 +100,7 @@ public:
               return write_to(self.number(), both, error, until);
           }) {}
 
-    /// Both, one after the other; in one go if the stream can do that.
+    /// Writes both, one after the other; in one call if the stream can do that.
     std::size_t write(std::span<const std::byte> first, std::span<const std::byte> second, std::error_code& error,
                       deadline until) const noexcept {
         return write_(*this, {first, second}, error, until);

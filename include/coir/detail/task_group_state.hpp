@@ -20,7 +20,7 @@ struct group_member : list_node {
     group_member* next_to_update = nullptr; ///< in cancellation.cpp, while a cancellation spreads
 };
 
-/// What a task_group consists of. Belongs to the thread of the loop.
+/// The state of a task_group. Belongs to the thread of the loop.
 struct COIR_EXPORT task_group_state {
     /// Enters the scope.
     task_group_state();
@@ -40,11 +40,11 @@ struct COIR_EXPORT task_group_state {
     int exceptions_at_start;                         ///< std::uncaught_exceptions()
 };
 
-/// The right to start one member: it counts among the running ones until it is used, or given up.
+/// The right to start one member: it counts as a running member until it is used or given up.
 class COIR_EXPORT group_place {
 public:
-    /// Suspends while `most` members or more are running, or others wait for that. Throws cancelled, or the failure of
-    /// the group; std::errc::resource_deadlock_would_occur if all who could give up a place wait here.
+    /// Suspends while `most` or more members are running, or others are waiting for a place. Throws cancelled, or the failure
+    /// of the group; std::errc::resource_deadlock_would_occur if all who could give up a place wait here.
     group_place(task_group_state& group, std::size_t most);
     ~group_place();
     group_place(const group_place&) = delete;
@@ -57,13 +57,13 @@ private:
 /// Spawns `fiber`, whose function `member` is, detached. Strong guarantee.
 COIR_EXPORT void add_member(task_group_state& group, group_member& member, fiber_base& fiber,
                             const spawn_parameters& parameters);
-/// `member` will run no more code of the user's. `failure`, or null, is what its function ended by.
+/// `member` will run no more user code. `failure`, or null, is the exception that ended its function.
 COIR_EXPORT void remove_member(task_group_state& group, group_member& member,
                                const std::exception_ptr& failure) noexcept;
 
 /// Suspends until no member is running, and throws what join() throws.
 COIR_EXPORT void join_group(task_group_state& group);
-/// What the destructor does, but for leaving the scope.
+/// The destructor's work, except for leaving the scope.
 COIR_EXPORT void close_group(task_group_state& group);
 
 } // namespace coir::detail

@@ -29,7 +29,7 @@ public:
     std::size_t write_all(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
         return stream().write_all(std::as_bytes(std::span{text}), std::forward<How>(how)...);
     }
-    /// What is in an array that is no literal may have no end that a string_view finds: say how long it is.
+    /// A char array that is not a literal may lack the terminator that string_view looks for: pass a view with a length.
     template <std::size_t size, class... How> std::size_t write_some(char (&)[size], How&&...) = delete;
     template <std::size_t size, class... How> std::size_t write_all(char (&)[size], How&&...) = delete;
 

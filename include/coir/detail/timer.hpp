@@ -4,7 +4,7 @@
 
 namespace coir::detail {
 
-/// What a loop's timer queue holds: derive from it.
+/// An element of a loop's timer queue: derive from it.
 struct timer {
     enum class use : std::uint8_t {
         wait, ///< the deadline of a wait_record

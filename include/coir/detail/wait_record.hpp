@@ -10,7 +10,7 @@ namespace coir::detail {
 
 struct fiber_base;
 
-/// What a parked fiber waits for; for people who ask who waits for what.
+/// What a parked fiber waits for; for diagnostics.
 enum class wait_kind : std::uint8_t {
     sleep,
     join,
@@ -54,11 +54,11 @@ enum class wait_scope : std::uint8_t {
 /// One wait of one fiber (or of a thread without a loop): lives on the stack of the one that waits, from before it parks
 /// until it runs again.
 ///
-/// The sources that can end the wait know the record: the object's list of waiters (through list_node), the timer queue
-/// (as a timer), the fiber itself (fiber_base::waiting, for cancellation). Whichever comes first claims it, and then only
-/// puts its fiber into the ready queue. The fiber, when it runs again, takes the record out of all the others before its
-/// frame goes. So no source ever holds a record that is gone, and no wait ends twice, in whatever order the sources fire
-/// within one pass of the loop (hazard F7). lib/sched/shared_wait.cpp tells how that is done between threads.
+/// The sources that can end the wait know the record: the object's list of waiters (through list_node), the timer queue (as a
+/// timer), the fiber itself (fiber_base::waiting, for cancellation). Whichever comes first claims it, and then only puts its
+/// fiber into the ready queue. When the fiber runs again, it removes the record from all the other sources before its frame
+/// goes. So no source ever holds a record that is gone, and no wait ends twice, in whatever order the sources fire within one
+/// pass of the loop (hazard F7). lib/sched/shared_wait.cpp tells how that is done between threads.
 struct wait_record : list_node, timer {
     wait_record(wait_kind what, const void* which, wait_scope where = wait_scope::local) noexcept
         : timer(use::wait), kind(what), scope(where), object(which) {}
@@ -70,8 +70,8 @@ struct wait_record : list_node, timer {
     const void* object;          ///< address of what is waited for; for descriptors its number
     void* value = nullptr;       ///< what is handed over with the claim, or where to: depends on `kind`
 
-    /// Nothing is left to be taken back: the object has notified it, which took it out of the object's list, and there
-    /// was no deadline. Lets the most frequent end of a wait be seen without a call.
+    /// True if there is nothing to clean up: the object has notified the record, and removed it from its list, and there was no
+    /// deadline. Recognises the most frequent end of a wait without a call.
     [[nodiscard]] bool plainly_notified() const noexcept {
         return reason.load(std::memory_order_relaxed) == wake_reason::notified && timer_index == no_timer &&
                !is_linked();

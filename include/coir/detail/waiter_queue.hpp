@@ -7,12 +7,12 @@
 
 namespace coir::detail {
 
-/// What `waiters` wait for is destroyed: ends the program, naming one of them. Unless their loops have been given up, at the end
-/// of the shutdown deadline, and nobody will ever run again.
+/// The object that `waiters` wait for is being destroyed: ends the program, naming one of them. Unless their loops have been
+/// given up, at the end of the shutdown deadline, so that none of them will ever run again.
 COIR_EXPORT void destroyed_with_waiters(intrusive_list<wait_record>& waiters) noexcept;
 
-/// Who waits for an object that threads share, first come, first served; with the lock that guards the object as a whole.
-/// What is done with it is in lib/sync/waiter_queue.hpp.
+/// The waiters of an object that threads share, first come, first served, with the lock that guards the whole object. Its
+/// operations are in lib/sync/waiter_queue.hpp.
 struct waiter_queue {
     constexpr waiter_queue() = default;
     waiter_queue(const waiter_queue&) = delete;
