@@ -46,7 +46,7 @@ struct nothing_to_complete {
 } // namespace detail
 
 /// Where a number of fibers, of one loop or several, and threads without a loop, wait for one another, phase after phase:
-/// std::barrier. When the last of a phase has arrived it calls `completion()`; then all go on, and the next phase begins.
+/// std::barrier. The last to arrive in a phase calls `completion()`; then all continue, and the next phase begins.
 ///
 /// The completion function must not throw. It may suspend; while it runs cancellation does not reach it.
 ///

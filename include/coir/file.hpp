@@ -108,7 +108,7 @@ public:
     void close();
     void close(std::error_code& error) noexcept;
 
-    /// Reads at least one byte at `offset`, and usually all that the buffer has room for; 0 at or behind the end (or for an
+    /// Reads at least one byte at `offset`, and usually all that the buffer has room for; 0 at or beyond the end (or for an
     /// empty buffer).
     std::size_t read_at(std::span<std::byte> buffer, std::uint64_t offset, deadline until = {}) const;
     std::size_t read_at(std::span<std::byte> buffer, std::uint64_t offset, std::error_code& error,

@@ -48,7 +48,7 @@ public:
     /// Not for users: waits until a thread has carried out `call`. On an exception the thread may have become its owner.
     void run(std::unique_ptr<detail::offloaded_call>& call, deadline until);
 
-    /// Not for users: as run(), of a call that uses what belongs to the caller, who therefore does not leave while it runs.
+    /// Not for users: as run(), for a call that uses the caller's variables; therefore the caller does not leave while it runs.
     /// `notified`: it has been carried out. `timed_out`, `cancelled`: it has not begun, and never will.
     [[nodiscard]] detail::wake_reason lend(detail::offloaded_call& call, deadline until);
 
