@@ -41,13 +41,16 @@ void admit(shared_mutex_state& state, const guard& held, claimed_waiters& admitt
     }
 }
 
-// Waits at the end of the queue, whose lock is `held`; false when `until` has passed.
-bool wait_for_admission(shared_mutex_state& state, guard& held, void* marker, deadline until, const char* operation) {
+// Waits at the end of the queue, whose lock is `held`, and lets those go on before whom the caller has admitted; false when
+// `until` has passed.
+bool wait_for_admission(shared_mutex_state& state, guard& held, claimed_waiters& admitted, void* marker, deadline until,
+                        const char* operation) {
     detail::shared_wait record{detail::wait_kind::shared_mutex, &state};
     record.begin();
     record.value = marker;
     state.waiters.push_back(record);
     held.unlock();
+    admitted.deliver_all();
     record.park(until);
     if (record.plainly_notified())
         return true;
@@ -55,12 +58,12 @@ bool wait_for_admission(shared_mutex_state& state, guard& held, void* marker, de
     if (reason == wake_reason::notified)
         return true;
     {
-        claimed_waiters admitted;
         const guard again{state.lock};
         if (record.is_linked())
             record.unlink();
         admit(state, again, admitted); // those behind it may have waited for nothing else
     }
+    admitted.deliver_all();
     if (reason == wake_reason::cancelled)
         detail::throw_cancelled(*record.owner, operation);
     return false;
@@ -99,7 +102,7 @@ bool shared_mutex::try_lock_until(deadline until) {
         held.unlock();
         detail::throw_deadlock(self, "locks a shared_mutex that it holds already");
     }
-    return wait_for_admission(state_, held, writer_marker(), until, "shared_mutex::lock");
+    return wait_for_admission(state_, held, admitted, writer_marker(), until, "shared_mutex::lock");
 }
 
 void shared_mutex::unlock() {
@@ -136,7 +139,7 @@ bool shared_mutex::try_lock_shared_until(deadline until) {
         held.unlock();
         detail::throw_deadlock(detail::current_holder(), "locks a shared_mutex, shared, that it holds already");
     }
-    return wait_for_admission(state_, held, nullptr, until, "shared_mutex::lock_shared");
+    return wait_for_admission(state_, held, admitted, nullptr, until, "shared_mutex::lock_shared");
 }
 
 void shared_mutex::unlock_shared() {

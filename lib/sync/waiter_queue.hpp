@@ -29,7 +29,10 @@ public:
     claimed_waiters() = default;
     claimed_waiters(const claimed_waiters&) = delete;
     claimed_waiters& operator=(const claimed_waiters&) = delete;
-    ~claimed_waiters() {
+    ~claimed_waiters() { deliver_all(); }
+
+    /// Now: for who is about to wait, perhaps for one of them.
+    void deliver_all() noexcept {
         while (!list_.empty())
             deliver(list_.pop_front());
     }

@@ -133,6 +133,38 @@ TEST_F(shared_mutex, a_writer_who_gives_up_lets_those_behind_it_in) {
     EXPECT_EQ(log, "r1r2");
 }
 
+// Who comes before a writer that gives up has run finds the readers behind it, and lets them in; and waits for them.
+TEST_F(shared_mutex, those_whom_a_newcomer_lets_in_go_on_although_it_waits) {
+    run_on(driver, [this] {
+        std::unique_lock hold{mutex};
+        const fiber<void> first = spawn_reader("r1 ");
+        fiber<void> writer = spawn_writer("w1");
+        const fiber<void> behind = spawn_reader("r2 ");
+        const fiber<void> second_writer = spawn_writer("w2");
+        this_fiber::yield();
+        hold.unlock(); // r1 is in
+        writer.cancel();
+        {
+            const std::shared_lock newcomer{mutex};
+            log += " r3";
+        }
+    });
+    EXPECT_EQ(log, "r1 r2 w2. r3");
+    log.clear();
+    run_on(driver, [this] {
+        std::unique_lock hold{mutex};
+        const fiber<void> first = spawn_reader("r1 ");
+        fiber<void> writer = spawn_writer("w1");
+        const fiber<void> behind = spawn_reader("r2 ");
+        this_fiber::yield();
+        hold.unlock();
+        writer.cancel();
+        const std::unique_lock newcomer{mutex};
+        log += "w2";
+    });
+    EXPECT_EQ(log, "r1 r2 w2");
+}
+
 TEST_F(shared_mutex, a_reader_who_gives_up_leaves_no_trace) {
     run_on(driver, [this] {
         mutex.lock();
