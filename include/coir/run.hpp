@@ -26,8 +26,8 @@ struct loop_options {
     std::size_t pooled_stacks = 64;
     /// When run()'s function has ended, the remaining fibers are cancelled, and run() waits for them for this long. Fibers that
     /// have not ended by then are named on stderr, with what they wait for, and given up: they never run again, and their
-    /// stacks stay as they are until the process ends. A file operation that has begun still completes, in the memory that it
-    /// was given. max() waits for ever.
+    /// stacks stay as they are until the process ends; what they hold stays held, what they wait for goes to others. A file
+    /// operation that has begun still completes, in the memory that it was given. max() waits for ever.
     std::chrono::nanoseconds shutdown_deadline = std::chrono::nanoseconds::max();
     /// Explain stack overflows on stderr before the process dies of them: see overflow_report.
     bool report_overflow = true;

@@ -364,7 +364,11 @@ void loop::run(fiber_base& main) {
         if (abandoned_) {
             any_abandoned_.store(true, std::memory_order_relaxed);
             report_fibers("has not ended by the shutdown deadline, and is given up");
-            fibers_.for_each([](fiber_base& fiber) { fiber.give_up(false); });
+            fibers_.for_each([](fiber_base& fiber) {
+                if (fiber.waiting) // on other threads others wait for it as well: it must not be given to this one
+                    static_cast<void>(claim(*fiber.waiting, wake_reason::cancelled));
+                fiber.give_up(false);
+            });
             current_ = nullptr;
             return;
         }

@@ -5,17 +5,27 @@
 
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
+#include <coir/channel.hpp>
+#include <coir/condition_variable.hpp>
+#include <coir/event.hpp>
 #include <coir/fiber.hpp>
 #include <coir/mutex.hpp>
+#include <coir/select.hpp>
+#include <coir/semaphore.hpp>
+#include <coir/shared_mutex.hpp>
 #include <coir/task_group.hpp>
 #include <coir/this_fiber.hpp>
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -226,6 +236,82 @@ TEST_F(shutdown, leaves_handles_of_fibers_that_were_given_up_harmless) {
             return spawn([] { return 6; }).join();
         });
         return result == 6 && !testing::Test::HasFailure();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+}
+
+// In the child, which ends by _exit(), what they have waited for need not outlive them.
+void give_up_who(const std::function<void()>& waits) {
+    run_on(
+        *new fake_driver,
+        [&] {
+            spawn([&] {
+                const coir::shield for_ever;
+                waits();
+            }).detach();
+            this_fiber::yield();
+        },
+        five_seconds);
+}
+
+TEST_F(shutdown, gives_nothing_to_fibers_that_were_given_up) {
+    const auto end = in_child([] {
+        auto& permits = *new coir::counting_semaphore<>{0};
+        give_up_who([&] { permits.acquire(); });
+        permits.release();
+        EXPECT_TRUE(permits.try_acquire());
+
+        auto& messages = *new coir::channel<int>{1};
+        give_up_who([&] { (void)messages.receive(); });
+        EXPECT_TRUE(messages.try_send(1));
+        EXPECT_EQ(messages.try_receive(), 1);
+        give_up_who([&] {
+            std::optional<int> message;
+            coir::select(coir::receive_from(messages, message), coir::is_set(*new coir::event));
+        });
+        EXPECT_TRUE(messages.try_send(2));
+        EXPECT_EQ(messages.try_receive(), 2);
+
+        auto& shared = *new coir::shared_mutex;
+        shared.lock_shared();
+        give_up_who([&] { shared.lock(); });
+        EXPECT_TRUE(shared.try_lock_shared());
+        return !testing::Test::HasFailure();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+}
+
+TEST_F(shutdown, leaves_the_waiters_behind_fibers_that_were_given_up_their_turn) {
+    const auto end = in_child([] {
+        auto& mutex = *new coir::mutex;
+        auto& changed = *new coir::condition_variable;
+        bool has_changed = false;
+        mutex.lock();
+        give_up_who([&] { mutex.lock(); });
+        give_up_who([&] {
+            coir::mutex own;
+            std::unique_lock lock{own};
+            changed.wait(lock);
+        });
+        std::atomic<bool> is_begun{false};
+        std::thread other{[&] {
+            is_begun = true;
+            std::unique_lock<coir::mutex> lock{mutex, 10s};
+            EXPECT_TRUE(lock.owns_lock());
+            EXPECT_TRUE(changed.wait_for(lock, 10s, [&] { return has_changed; }));
+        }};
+        while (!is_begun)
+            std::this_thread::yield();
+        std::this_thread::sleep_for(20ms);
+        mutex.unlock();
+        std::this_thread::sleep_for(20ms);
+        {
+            const std::lock_guard lock{mutex};
+            has_changed = true;
+            changed.notify_one();
+        }
+        other.join();
+        return !testing::Test::HasFailure();
     });
     EXPECT_TRUE(end.exited_well()) << end.errors;
 }
