@@ -1,5 +1,6 @@
 #include <coir/resolver.hpp>
 
+#include "base/made_once.hpp"
 #include "io/errors.hpp"
 #include "net/resolver_state.hpp"
 
@@ -8,7 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <string>
 #include <sys/socket.h>
 #include <utility>
@@ -163,9 +166,41 @@ namespace net {
 resolver::resolver(resolver_options options) : state_(std::make_unique<detail::resolver_state>(std::move(options))) {}
 resolver::~resolver() = default;
 
+namespace {
+
+constinit thread_local resolver* of_thread = nullptr;
+
+// Destroys the resolver of a thread that ends, when its thread_local objects, which may use it, have gone; and not when a fiber calls
+// exit(): others may wait in it, and go on while static objects are destroyed (hazard G9).
+class end_of_thread {
+public:
+    end_of_thread() noexcept
+        : has_key_(::pthread_key_create(&key_, [](void*) { delete std::exchange(of_thread, nullptr); }) == 0) {}
+    ~end_of_thread() {
+        if (has_key_)
+            ::pthread_key_delete(key_);
+    }
+    end_of_thread(const end_of_thread&) = delete;
+    end_of_thread& operator=(const end_of_thread&) = delete;
+
+    void await() const noexcept {
+        if (has_key_) // else the thread leaves its resolver behind
+            ::pthread_setspecific(key_, of_thread);
+    }
+
+private:
+    pthread_key_t key_{};
+    bool has_key_;
+};
+
+} // namespace
+
 resolver& resolver::common() {
-    static thread_local resolver instance;
-    return instance;
+    if (!of_thread) {
+        of_thread = new resolver;
+        detail::made_once<[] { return std::make_unique<end_of_thread>(); }>().await();
+    }
+    return *of_thread;
 }
 
 std::vector<endpoint> resolver::resolve(std::string_view name, service port, resolve_options options, deadline until) {

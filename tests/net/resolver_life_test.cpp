@@ -1,3 +1,4 @@
+#include "child_process.hpp"
 #include "net/resolver_fixture.hpp"
 
 #include <chrono>
@@ -9,6 +10,7 @@
 #include <string>
 #include <sys/resource.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace coir::test {
@@ -219,6 +221,39 @@ TEST(names_death, destroyed_while_somebody_waits) {
                      from.reset();
                  }),
                  "waits in it for an answer about n1.test");
+}
+
+// It destroys what belongs to the thread, but not that: a fiber waits in it.
+TEST(names_of_the_thread, may_be_waited_for_when_a_fiber_calls_exit) {
+    const auto end = ::in_child([] {
+        std::atexit([] { ::_exit(42); }); // LeakSanitizer does not look at the stacks of fibers
+        coir::run([] {
+            const fiber<void> waiting = spawn([] {
+                std::error_code error;
+                static_cast<void>(net::resolve("n1.test", 1, error));
+            });
+            this_fiber::yield();
+            std::exit(1);
+        });
+        return true;
+    });
+    EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 42) << end.status;
+    EXPECT_EQ(end.errors, "");
+}
+
+TEST(names_of_the_thread, are_found_also_while_it_ends) {
+    struct asks_at_the_end {
+        bool* has_found;
+        ~asks_at_the_end() {
+            *has_found = coir::run([] { return !net::resolve("localhost", 1).empty(); });
+        }
+    };
+    bool has_found = false;
+    std::thread{[&] {
+        static thread_local const asks_at_the_end last{&has_found}; // destroyed after the resolver, which is made later
+        coir::run([] { static_cast<void>(net::resolve("localhost", 1)); });
+    }}.join();
+    EXPECT_TRUE(has_found);
 }
 
 // The child goes on with what the parent's fibers were asking for, and closes nothing of the parent's.
