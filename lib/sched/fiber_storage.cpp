@@ -97,6 +97,8 @@ void* local_value(storage_key key, const local_value_factory& factory) {
 void destroy_locals(fiber_base& running) noexcept {
     const cancellation_pause in_peace; // destructors may block; they must not throw
     destroy_values(*running.storage);
+    (void)std::exchange(running.storage->context, {}); // perhaps the last that holds a value
+    destroy_values(*running.storage);
 }
 
 const void* find_context_value(storage_key key) noexcept {

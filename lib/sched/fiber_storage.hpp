@@ -38,7 +38,7 @@ struct fiber_storage {
 /// `fiber` gets the context of the running fiber, or of the thread.
 void inherit_context(fiber_base& fiber);
 
-/// Destroys the running fiber's values of fiber_locals; those that destructors make as well.
+/// Destroys the running fiber's values of fiber_locals; those that destructors make as well. It gives up its context.
 void destroy_locals(fiber_base& running) noexcept;
 
 /// What exception_group::current() returns in a handler for the first of `failures`, in the running fiber, or in the thread

@@ -176,7 +176,7 @@ void add_member(task_group_state& group, group_member& member, fiber_base& fiber
 
 void remove_member(task_group_state& group, group_member& member, const std::exception_ptr& failure) noexcept {
     fiber_base& ended = *std::exchange(member.fiber, nullptr);
-    if (ended.storage && !ended.storage->locals.empty())
+    if (ended.storage && ended.stack)
         destroy_locals(ended); // now, and not when everybody believes that it has ended
     member.unlink();
     --group.running;

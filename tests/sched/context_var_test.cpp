@@ -136,6 +136,30 @@ TEST_F(a_context_var, keeps_the_value_as_long_as_a_fiber_sees_it) {
 }
 
 // It is the end of a local variable, and cannot fail.
+TEST_F(a_context_var, has_values_whose_destructors_may_block) {
+    struct sleeps_at_the_end {
+        std::vector<std::string>& log;
+        ~sleeps_at_the_end() {
+            this_fiber::sleep_for(1s);
+            log.push_back("has slept in " + std::string{this_fiber::name()});
+        }
+    };
+    using shared = std::shared_ptr<sleeps_at_the_end>;
+    const context_var<shared> value;
+    std::vector<std::string> log;
+    run_on(driver, [&] {
+        auto first = spawn({.name = "a"}, [&] { value.set(std::make_shared<sleeps_at_the_end>(log)); });
+        spawn({.name = "b"}, [&] { value.set(std::make_shared<sleeps_at_the_end>(log)); }).detach();
+        first.join();
+        this_fiber::sleep_for(1s);
+        coir::task_group group;
+        group.spawn({.name = "c"}, [&] { value.set(std::make_shared<sleeps_at_the_end>(log)); });
+        group.join();
+        log.emplace_back("joined");
+    });
+    EXPECT_EQ(log, (std::vector<std::string>{"has slept in a", "has slept in b", "has slept in c", "joined"}));
+}
+
 TEST_F(a_context_var, is_unbound_without_memory) {
     const context_var<int> first;
     const context_var<int> second;
