@@ -30,6 +30,9 @@ public:
     thread_end_guard(const thread_end_guard&) = delete;
     thread_end_guard& operator=(const thread_end_guard&) = delete;
 
+    /// One lives on this thread.
+    [[nodiscard]] static bool is_here() noexcept { return here_ != nullptr; }
+
     void dismiss() noexcept { is_dismissed_ = true; }
 
 private:

@@ -170,8 +170,8 @@ namespace {
 
 constinit thread_local resolver* of_thread = nullptr;
 
-// Destroys the resolver of a thread that ends, when its thread_local objects, which may use it, have gone; and not when a fiber calls
-// exit(): others may wait in it, and go on while static objects are destroyed (hazard G9).
+// Destroys the resolver of a thread that ends, when its thread_local objects, which may use it, have gone; and not when a fiber
+// calls exit(): others may wait in it, and go on while static objects are destroyed (hazard G9).
 class end_of_thread {
 public:
     end_of_thread() noexcept

@@ -1,6 +1,7 @@
 #include "net/resolver_state.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/process_end.hpp"
 #include "io/operation.hpp"
 #include "net/address_order.hpp"
 
@@ -76,7 +77,7 @@ resolver_state::resolver_state(net::resolver_options options)
 
 resolver_state::~resolver_state() {
     const bool is_home = home_ == loop::current() && process_ == ::getpid();
-    if (!lookups_.empty() && !is_home)
+    if (!lookups_.empty() && (!is_home || is_process_ending()))
         abandon();
     for (const auto& [asked, open] : lookups_)
         if (open->waiters > 0) {

@@ -1,5 +1,6 @@
 #include <coir/run.hpp>
 
+#include "base/process_end.hpp"
 #include "base/thread_end.hpp"
 #include "sched/describe.hpp"
 #include "sched/loop.hpp"
@@ -41,6 +42,7 @@ bool run_loop_on(loop_driver& driver, fiber_base& main, const loop_options& opti
     std::optional<overflow_report> reports;
     if (options.report_overflow)
         reports.emplace();
+    expect_process_end();
     auto here = std::make_unique<loop>(driver, options);
     std::optional<stall_watch> stalls;
     if (options.stall_limit > std::chrono::nanoseconds::zero())

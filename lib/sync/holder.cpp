@@ -1,6 +1,7 @@
 #include "sync/holder.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/process_end.hpp"
 #include "sched/describe.hpp"
 
 #include <cstdlib>
@@ -13,6 +14,10 @@ std::string describe_holder(holder who) {
     if ((who & is_thread) != 0)
         return "a thread without a loop";
     return describe(*reinterpret_cast<const fiber_base*>(who));
+}
+
+bool may_be_destroyed_while_held() noexcept {
+    return loop::was_any_abandoned() || is_process_ending();
 }
 
 void throw_misuse(holder who, const char* what) {

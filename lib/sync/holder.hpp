@@ -26,6 +26,10 @@ namespace coir::detail {
 /// `fiber 42 "name"` or `a thread`, for messages. The fiber must exist.
 [[nodiscard]] std::string describe_holder(holder who);
 
+/// A lock that is held may be destroyed: fibers that were given up hold it for ever, and at the end of the process static ones are
+/// destroyed whoever holds them.
+[[nodiscard]] bool may_be_destroyed_while_held() noexcept;
+
 /// Misuse: who did what. std::logic_error; std::system_error with std::errc::resource_deadlock_would_occur; or, where nothing
 /// can be thrown, the end of the program.
 [[noreturn]] void throw_misuse(holder who, const char* what);

@@ -40,7 +40,7 @@ bool is_of_this_thread(const detail::wait_record& record) noexcept {
 
 mutex::~mutex() {
     const holder last = holder_.load(std::memory_order_relaxed);
-    if (last == 0 || detail::loop::was_any_abandoned())
+    if (last == 0 || detail::may_be_destroyed_while_held())
         return;
     const holder self = detail::current_holder();
     detail::abort_for_misuse(self, (last & ~has_waiters) == self

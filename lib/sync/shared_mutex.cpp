@@ -72,7 +72,7 @@ bool wait_for_admission(shared_mutex_state& state, guard& held, claimed_waiters&
 } // namespace
 
 shared_mutex::~shared_mutex() {
-    if ((state_.writer == 0 && state_.readers == 0) || detail::loop::was_any_abandoned())
+    if ((state_.writer == 0 && state_.readers == 0) || detail::may_be_destroyed_while_held())
         return;
     detail::abort_for_misuse(detail::current_holder(), state_.writer != 0
                                                            ? "destroys a shared_mutex that a writer holds"

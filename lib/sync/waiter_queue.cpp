@@ -1,6 +1,7 @@
 #include "sync/waiter_queue.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/process_end.hpp"
 #include "sched/describe.hpp"
 
 #include <cstdlib>
@@ -17,7 +18,7 @@ bool is_given_up(const wait_record& record) noexcept {
 
 void destroyed_with_waiters(intrusive_list<wait_record>& waiters) noexcept {
     const wait_record* hopeful = waiters.find_if([](const wait_record& record) { return !is_given_up(record); });
-    if (!hopeful)
+    if (!hopeful || is_process_ending())
         return;
     const std::string who = hopeful->owner ? describe(*hopeful->owner) : std::string{"a thread without a loop"};
     report(who + ' ' + describe_wait(*hopeful) + ", which is destroyed");

@@ -4,21 +4,28 @@
 #include "exits_in_fiber.hpp"
 
 #include <coir/async.hpp>
+#include <coir/channel.hpp>
 #include <coir/context.hpp>
+#include <coir/event.hpp>
 #include <coir/fiber.hpp>
+#include <coir/latch.hpp>
 #include <coir/mutex.hpp>
 #include <coir/run.hpp>
+#include <coir/shared_mutex.hpp>
 #include <coir/task_group.hpp>
 #include <coir/this_fiber.hpp>
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <pthread.h>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <unistd.h>
@@ -202,6 +209,48 @@ TEST(thread_end, by_exit_destroys_static_objects_in_a_fiber) {
     });
     EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 42) << end.status;
     EXPECT_EQ(end.errors, "still a fiber\n");
+}
+
+// The fibers are there as well, but will not run again, or know nothing of it.
+TEST(thread_end, by_exit_destroys_static_objects_that_are_waited_for_and_held) {
+    const auto use_all_and_call = [](const std::function<void()>& function) {
+        static coir::mutex mutex;
+        static coir::shared_mutex shared_mutex;
+        static coir::event event;
+        static coir::channel<int> channel;
+        static const auto owned = std::make_unique<coir::latch>(1);
+        coir::run([&] {
+            spawn([] { event.wait(); }).detach();
+            spawn([] { static_cast<void>(channel.receive()); }).detach();
+            spawn([] { owned->wait(); }).detach();
+            const std::lock_guard hold{mutex};
+            const std::shared_lock share{shared_mutex};
+            this_fiber::yield();
+            function();
+            this_fiber::sleep_for(1h);
+        });
+    };
+    const auto leave = [] { std::exit(42); };
+    const auto in_first_thread = in_child([&] {
+        use_all_and_call(leave);
+        return true;
+    });
+    const auto in_another = in_child([&] {
+        std::thread{[&] { use_all_and_call(leave); }}.join();
+        return true;
+    });
+    const auto in_first_while_another_runs = in_child([&] {
+        std::atomic<bool> runs{false};
+        std::thread other{[&] { use_all_and_call([&] { runs = true; }); }};
+        while (!runs)
+            std::this_thread::yield();
+        leave();
+        return true;
+    });
+    for (const child_end& end : {in_first_thread, in_another, in_first_while_another_runs}) {
+        EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 42) << end.status;
+        EXPECT_EQ(end.errors, "");
+    }
 }
 
 } // namespace
