@@ -27,7 +27,7 @@ public:
     async_call& operator=(async_call&&) = delete;
     ~async_call() {
         if (state_) // it was never called, because the fiber did not get a stack
-            fail(std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)));
+            fail(broken_promise());
     }
 
     void operator()() {

@@ -6,7 +6,6 @@
 
 #include <cstring>
 #include <exception>
-#include <new>
 #include <string>
 
 namespace coir::io {
@@ -14,12 +13,12 @@ namespace {
 
 void report_loss(std::size_t bytes) noexcept {
     const detail::loop* here = detail::loop::current_with_running_fiber();
-    try {
-        detail::report("an io::buffered_writer " + (here ? "of " + detail::describe(here->running()) + " " : "") +
-                       "was destroyed with " + std::to_string(bytes) + " bytes that were never flushed");
-    } catch (const std::bad_alloc&) {
-        detail::report("an io::buffered_writer was destroyed with bytes that were never flushed");
-    }
+    detail::report(
+        [&] {
+            return "an io::buffered_writer " + (here ? "of " + detail::describe(here->running()) + " " : "") +
+                   "was destroyed with " + std::to_string(bytes) + " bytes that were never flushed";
+        },
+        "an io::buffered_writer was destroyed with bytes that were never flushed");
 }
 
 } // namespace

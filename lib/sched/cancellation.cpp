@@ -157,24 +157,32 @@ task_group_state* find_failed_group(const fiber_base& running) noexcept {
 
 // That a fiber goes on after what a blocking call has thrown is said once. In a handler, it may still be passed on; in a
 // destructor, it may be what is being passed on.
-void report_if_swallowed(fiber_base& running, const char* what, const char* operation) {
+void report_if_swallowed(fiber_base& running, const char* what, const char* operation) noexcept {
     if (running.swallow_reported)
         return;
     if (const resumers all = running_and_around(running); all.handles || all.unwinding != 0)
         return;
     running.swallow_reported = true;
-    report(describe(running) + " has not passed on " + what +
-           " (is there a catch (...) without throw?), and now calls " + operation);
+    report(
+        [&] {
+            return describe(running) + " has not passed on " + what +
+                   " (is there a catch (...) without throw?), and now calls " + operation;
+        },
+        "a fiber has not passed on coir::cancelled (is there a catch (...) without throw?)");
 }
 
 // The same for who has been told by error codes only.
-void report_if_deaf(fiber_base& running) {
+void report_if_deaf(fiber_base& running) noexcept {
     if (running.swallow_reported || unwinding_now(running) != 0)
         return;
     running.swallow_reported = true;
-    report(describe(running) +
-           " has been cancelled, which blocking calls have told it by error codes (operation_canceled), " +
-           "and goes on calling");
+    report(
+        [&] {
+            return describe(running) +
+                   " has been cancelled, which blocking calls have told it by error codes (operation_canceled), " +
+                   "and goes on calling";
+        },
+        "a fiber has been cancelled, which blocking calls have told it by error codes, and goes on calling");
 }
 
 // A scope that was cancelled is so no more. What was thrown for it is not expected further out.
@@ -258,7 +266,7 @@ void pass_on_cancelled() {
     throw;
 }
 
-void note_refusal(fiber_base& running) {
+void note_refusal(fiber_base& running) noexcept {
     if (running.cancel_told < (running.cancel_thrown ? patience_after_throw : patience))
         ++running.cancel_told;
     else if (running.cancel_thrown)

@@ -54,6 +54,6 @@ void update_cancellation(fiber_base& fiber) noexcept;
 [[noreturn]] void throw_cancelled(fiber_base& running, const char* operation, std::size_t transferred = 0);
 
 /// A blocking call of the running fiber, whose cancellation is due, fails at its beginning, by whatever means.
-void note_refusal(fiber_base& running);
+void note_refusal(fiber_base& running) noexcept;
 
 } // namespace coir::detail

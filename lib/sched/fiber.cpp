@@ -18,7 +18,8 @@ namespace {
 // Frees an ended fiber whose result nobody has asked for. A failure is not lost without a word.
 void discard(fiber_base& fiber) noexcept {
     if (fiber.failure && !is_cancelled(fiber.failure)) // cancelled is what was asked for
-        report(describe(fiber) + " failed and was never joined: " + describe_failure(fiber.failure));
+        report([&] { return describe(fiber) + " failed and was never joined: " + describe_failure(fiber.failure); },
+               "a fiber failed and was never joined");
     delete &fiber;
 }
 

@@ -130,9 +130,9 @@ void inherit_context(fiber_base& fiber) {
         storage_of(fiber).context = storage->context;
 }
 
-void set_current_exception_group(exception_group failures) noexcept {
+void set_current_exception_group(const std::vector<std::exception_ptr>& failures) noexcept {
     try {
-        obtain_storage().failures = std::move(failures);
+        obtain_storage().failures = exception_group{failures};
     } catch (const std::bad_alloc&) { // what is thrown stands without them
     }
 }
@@ -144,9 +144,13 @@ exception_group find_exception_group(const std::exception_ptr& first) noexcept {
     return storage->failures;
 }
 
-void take_over_exception_group(fiber_base& ended) {
-    if (ended.storage && !ended.storage->failures.empty() && ended.storage->failures.front() == ended.failure)
-        set_current_exception_group(std::move(ended.storage->failures));
+void take_over_exception_group(fiber_base& ended) noexcept {
+    if (!ended.storage || ended.storage->failures.empty() || ended.storage->failures.front() != ended.failure)
+        return;
+    try {
+        obtain_storage().failures = std::move(ended.storage->failures);
+    } catch (const std::bad_alloc&) { // as above
+    }
 }
 
 } // namespace detail

@@ -43,12 +43,12 @@ void destroy_locals(fiber_base& running) noexcept;
 
 /// What exception_group::current() returns in a handler for the first of `failures`, in the running fiber, or in the thread
 /// outside of one. Nothing happens when there is no memory: it is an addition to what is thrown.
-void set_current_exception_group(exception_group failures) noexcept;
+void set_current_exception_group(const std::vector<std::exception_ptr>& failures) noexcept;
 
 /// The failures of the running fiber's last task group, if `first` is the first of them.
 [[nodiscard]] exception_group find_exception_group(const std::exception_ptr& first) noexcept;
 
-/// The failures that belong to the failure of `ended` become the running fiber's.
-void take_over_exception_group(fiber_base& ended);
+/// The failures that belong to the failure of `ended` become the running fiber's, if there is memory for that.
+void take_over_exception_group(fiber_base& ended) noexcept;
 
 } // namespace coir::detail

@@ -179,7 +179,8 @@ void loop::announce_end(fiber_base& fiber) noexcept {
 void loop::start_failed(fiber_base& fiber) noexcept {
     fiber.failure = std::current_exception();
     if (!fiber.has_handle && !fiber.scope) // a task group is told
-        report(describe(fiber) + ", which is detached, could not start: no stack");
+        report([&] { return describe(fiber) + ", which is detached, could not start: no stack"; },
+               "a detached fiber could not start: no stack");
     (void)finish(fiber); // nobody has lent it a turn
 }
 
@@ -249,9 +250,7 @@ void loop::park_shared_or_end(shared_wait& record, deadline until) noexcept {
 }
 
 void loop::refuse() noexcept {
-    try {
-        note_refusal(*running_);
-    } catch (const std::bad_alloc&) {} // then it is not said
+    note_refusal(*running_);
     spend(switches_per_refusal);
 }
 
@@ -491,8 +490,12 @@ void loop::report_fibers(std::string_view heading) noexcept {
         graph.emplace(fibers_, fiber_count_);
     } catch (const std::bad_alloc&) {} // then nobody is told who holds what
     fibers_.for_each([heading, &graph](const fiber_base& fiber) {
-        const std::string state = graph ? graph->describe_state(fiber) : describe_state(fiber);
-        report(describe(fiber) + ' ' + std::string{heading} + "; it " + state);
+        report(
+            [&] {
+                const std::string state = graph ? graph->describe_state(fiber) : describe_state(fiber);
+                return describe(fiber) + ' ' + std::string{heading} + "; it " + state;
+            },
+            heading);
     });
 }
 

@@ -240,8 +240,12 @@ void offload_pool::state::carry_out(std::unique_lock<std::mutex>& held, offloade
     }
     held.unlock();
     if (failure)
-        detail::report("a function on thread \"" + name +
-                       "\" failed when nobody waited for it any more: " + detail::describe_failure(failure));
+        detail::report(
+            [&] {
+                return "a function on thread \"" + name +
+                       "\" failed when nobody waited for it any more: " + detail::describe_failure(failure);
+            },
+            "an offloaded function failed when nobody waited for it any more");
     delete &call;
     failure = nullptr;
     held.lock();

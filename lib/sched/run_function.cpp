@@ -29,8 +29,9 @@
 namespace coir::detail {
 namespace {
 
-void report_uncaught(const fiber_base& fiber) {
-    report(describe(fiber) + ", which is detached, ends by an uncaught exception");
+void report_uncaught(const fiber_base& fiber) noexcept {
+    report([&] { return describe(fiber) + ", which is detached, ends by an uncaught exception"; },
+           "a detached fiber ends by an uncaught exception");
 }
 
 } // namespace

@@ -122,10 +122,14 @@ void keep_failure(task_group_state& group, const std::exception_ptr& failure) no
 }
 
 // The scope is being left by another exception, or the failures have been thrown already: these must not disappear.
-void report_failures(const task_group_state& group) {
+void report_failures(const task_group_state& group) noexcept {
     for (std::size_t i = group.failures_thrown; i < group.failures.size(); ++i)
-        report("a member of a task group of " + describe(*group.scope.fiber) +
-               " failed, which is thrown nowhere: " + describe_failure(group.failures[i]));
+        report(
+            [&] {
+                return "a member of a task group of " + describe(*group.scope.fiber) +
+                       " failed, which is thrown nowhere: " + describe_failure(group.failures[i]);
+            },
+            "a member of a task group failed, which is thrown nowhere");
 }
 
 } // namespace
@@ -199,7 +203,7 @@ void drop_members(task_group_state& group) noexcept {
 
 void throw_failure(task_group_state& group) {
     group.failure_was_thrown = true;
-    set_current_exception_group(exception_group{group.failures});
+    set_current_exception_group(group.failures);
     std::rethrow_exception(group.failures.front());
 }
 
@@ -233,7 +237,7 @@ void close_group(task_group_state& group) {
         throw_failure(group);
     // If what leaves is the first failure, thrown by a blocking call, then whoever handles it finds all of them.
     if (group.failure_was_thrown && group.failures_thrown == 0)
-        set_current_exception_group(exception_group{group.failures});
+        set_current_exception_group(group.failures);
     else
         report_failures(group);
 }

@@ -2,12 +2,21 @@
 
 #include <coir/detail/scope_state.hpp>
 
+#include <new>
 #include <system_error>
 
 namespace coir::detail {
 
 void throw_future_error(std::future_errc error) {
     throw std::future_error(error);
+}
+
+std::exception_ptr broken_promise() noexcept {
+    try {
+        return std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)); // it has a message
+    } catch (const std::bad_alloc&) {
+        return std::current_exception();
+    }
 }
 
 void future_state::begin_result() {
@@ -18,7 +27,7 @@ void future_state::begin_result() {
 void future_state::break_promise() noexcept {
     if (is_satisfied_.exchange(true, std::memory_order_acq_rel))
         return;
-    fail(std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)));
+    fail(broken_promise());
     publish();
 }
 

@@ -30,7 +30,7 @@ void throw_deadlock(holder who, const char* what) {
 }
 
 void abort_for_misuse(holder who, const char* what) noexcept {
-    report(describe_holder(who) + ' ' + what);
+    report([&] { return describe_holder(who) + ' ' + what; }, what);
     std::abort();
 }
 

@@ -20,8 +20,12 @@ void destroyed_with_waiters(intrusive_list<wait_record>& waiters) noexcept {
     const wait_record* hopeful = waiters.find_if([](const wait_record& record) { return !is_given_up(record); });
     if (!hopeful || is_process_ending())
         return;
-    const std::string who = hopeful->owner ? describe(*hopeful->owner) : std::string{"a thread without a loop"};
-    report(who + ' ' + describe_wait(*hopeful) + ", which is destroyed");
+    report(
+        [&] {
+            const std::string who = hopeful->owner ? describe(*hopeful->owner) : "a thread without a loop";
+            return who + ' ' + describe_wait(*hopeful) + ", which is destroyed";
+        },
+        "somebody waits for what is destroyed");
     std::abort();
 }
 

@@ -61,6 +61,9 @@ template <class T> class future_value : public future_state, public kept_result<
 
 [[noreturn]] COIR_EXPORT void throw_future_error(std::future_errc error);
 
+/// What the future of a broken promise throws: std::future_error, or std::bad_alloc when there is no memory for its message.
+[[nodiscard]] COIR_EXPORT std::exception_ptr broken_promise() noexcept;
+
 /// What `state`, of a promise or a future, points at. Throws std::future_errc::no_state.
 template <class State> [[nodiscard]] State& state_of(const std::shared_ptr<State>& state) {
     if (!state)
