@@ -1,10 +1,12 @@
 #include "io/ev_driver.hpp"
 
+#include "base/diagnostic.hpp"
 #include "io/fork_canary.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
 #include <limits>
 #include <sys/eventfd.h>
@@ -66,6 +68,18 @@ ev_driver::ev_driver()
     notification_.watcher.data = timer_.watcher.data = this;
     ev_io_start(events_.get(), &notification_.watcher);
     ev_io_start(events_.get(), &timer_.watcher);
+    register_sources();
+    ev_set_loop_release_cb(events_.get(), stay_awake_if_refused, nullptr);
+}
+
+// Has libev register them now, while there is somebody to throw to. Where epoll does not take them libev stops their watchers, and
+// the loop would sleep for ever.
+void ev_driver::register_sources() {
+    ev_run(events_.get(), EVRUN_NOWAIT);
+    if (!watches_sources())
+        throw std::system_error(std::make_error_code(std::errc::no_space_on_device),
+                                "coir: epoll does not watch the loop's own descriptors; the limit is memory, or "
+                                "/proc/sys/fs/epoll/max_user_watches");
 }
 
 ev_driver::~ev_driver() = default;
@@ -118,6 +132,20 @@ void ev_driver::set_timer(loop_time when) noexcept {
     const loop_time at = when > 0 ? when : 1;
     const itimerspec setting{{}, {at / second, at % second}};
     ::timerfd_settime(timer_.number, TFD_TIMER_ABSTIME, &setting, nullptr);
+}
+
+// libev has told epoll what has changed, and now sleeps, even if epoll has refused something, which is pending: those who wait for
+// that would not be told before something else happens.
+void ev_driver::stay_awake_if_refused(struct ev_loop* events) noexcept {
+    if (ev_pending_count(events) == 0) [[likely]]
+        return;
+    auto& self = static_cast<ev_driver&>(loop::current()->driver());
+    if (!self.watches_sources()) {
+        report("epoll does not watch the own descriptors of an event loop in the child of fork(): the limit is memory, "
+               "or /proc/sys/fs/epoll/max_user_watches");
+        std::abort();
+    }
+    self.notify();
 }
 
 void ev_driver::on_timer(struct ev_loop*, ev_io* watcher, int) {

@@ -56,6 +56,11 @@ private:
 
     static void on_notify(struct ev_loop* events, ev_io* watcher, int what);
     static void on_timer(struct ev_loop* events, ev_io* watcher, int what);
+    void register_sources();
+    [[nodiscard]] bool watches_sources() const noexcept {
+        return ev_is_active(&notification_.watcher) && ev_is_active(&timer_.watcher);
+    }
+    static void stay_awake_if_refused(struct ev_loop* events) noexcept;
     void set_timer(loop_time when) noexcept;
     void choose_files() noexcept;
 

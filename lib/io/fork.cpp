@@ -1,6 +1,7 @@
 /// \file
 /// libev's driver in the child of a fork(): see sched/fork.hpp.
 
+#include "base/diagnostic.hpp"
 #include "io/ev_driver.hpp"
 
 #include <cstdlib>
@@ -20,8 +21,11 @@ template <class Make> void replace(int number, Make make) noexcept {
     const int made = make();
     if (made == number)
         return;
-    if (made == -1 || ::dup3(made, number, O_CLOEXEC) == -1)
-        std::abort(); // the kernel has no memory: nothing can be waited for
+    if (made == -1 || ::dup3(made, number, O_CLOEXEC) == -1) {
+        report("the child of fork() gets no descriptors of its own for its event loop: the system has no memory, or no "
+               "place for open files");
+        std::abort();
+    }
     ::close(made);
 }
 

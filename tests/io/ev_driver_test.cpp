@@ -1,6 +1,7 @@
 // The driver by itself: which backend, which descriptors, how exact its clock, how quiet it is.
 #include "io/ev_driver.hpp"
 
+#include "child_process.hpp"
 #include "io/descriptors.hpp"
 
 #include <coir/coir.hpp>
@@ -20,10 +21,19 @@
 namespace {
 
 thread_local int shortest_timeout; // what libev passes to the function below, in ms; negative ones do not count
+bool epoll_is_full = false;
 
 } // namespace
 
 // A function in the program comes before the C library's.
+extern "C" int epoll_ctl(int epoll, int operation, int number, epoll_event* event) noexcept {
+    if (epoll_is_full && operation == EPOLL_CTL_ADD) {
+        errno = ENOSPC; // what the user may watch in all: /proc/sys/fs/epoll/max_user_watches
+        return -1;
+    }
+    return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, number, event));
+}
+
 // NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 extern "C" int epoll_wait(int epoll, epoll_event* events, int size, int timeout) {
     if (timeout >= 0)
@@ -240,6 +250,48 @@ TEST_F(driver, early_timers_are_left_alone) {
     EXPECT_GE(made.now(), first);
     made.run_once(first + 2 * millisecond);
     EXPECT_GE(made.now(), first + 2 * millisecond);
+}
+
+TEST_F(driver, is_not_made_where_epoll_takes_no_more_descriptors) {
+    epoll_is_full = true;
+    const std::string message = message_of([] { coir::run([] { this_fiber::sleep_for(1us); }); });
+    epoll_is_full = false;
+    EXPECT_EQ(message, "coir: epoll does not watch the loop's own descriptors; the limit is memory, or "
+                       "/proc/sys/fs/epoll/max_user_watches: No space left on device");
+}
+
+// Nothing else happens that would wake the loop.
+TEST_F(driver, tells_at_once_who_waits_for_what_epoll_does_not_take) {
+    coir::run([] {
+        const ends made = make_pipe();
+        std::array<std::byte, 1> byte{};
+        for (int i = 0; i < 2; ++i) {
+            epoll_is_full = true;
+            EXPECT_EQ(error_of([&](auto& error) { io::read_some(made.read.get(), byte, error); }),
+                      std::errc::not_enough_memory);
+            epoll_is_full = false;
+        }
+        auto late = spawn([&] { EXPECT_EQ(::write(made.write.get(), "x", 1), 1); });
+        EXPECT_EQ(io::read_some(made.read.get(), byte), 1U);
+        late.join();
+    });
+}
+
+TEST_F(driver, of_a_child_of_fork_says_that_it_cannot_go_on) {
+    const child_end end = ::in_child([] {
+        coir::run([] {
+            const pid_t child = fork_dependent();
+            if (child == 0) {
+                epoll_is_full = true;
+                this_fiber::sleep_for(1us);
+            }
+            EXPECT_TRUE(WIFSIGNALED(await_end(child)));
+        });
+        return true;
+    });
+    EXPECT_TRUE(end.says("coir: epoll does not watch the own descriptors of an event loop in the child of fork(): "
+                         "the limit is memory, or /proc/sys/fs/epoll/max_user_watches"))
+        << end.errors;
 }
 
 long switches_of(int thread) {
