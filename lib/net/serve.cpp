@@ -138,15 +138,20 @@ private:
                 if (!std::exchange(told, true)) // it has waited, so this is no loop without a pause
                     tell(std::current_exception(), where_);
                 continue;
+            } catch (const std::bad_alloc&) { // for the message of such a failure
+                if (!std::exchange(told, true))
+                    tell(std::current_exception(), where_);
+                continue;
             }
             welcome(group, std::move(peer), std::move(taken));
         }
     }
 
     void welcome(task_group& group, Stream peer, place taken) {
-        std::string name = name_or(
-            peer, [](const Stream& of) { return name_of(of); }, "a peer that has gone");
+        std::string name;
         try {
+            name = name_or(
+                peer, [](const Stream& of) { return name_of(of); }, "a peer that has gone");
             const shield although_stopped; // who has been accepted is served
             const fiber_options options{.name = name, .stack_size = options_.stack_size};
             group.spawn(options, [this, name, peer = std::move(peer), taken = std::move(taken)]() mutable {
@@ -173,7 +178,8 @@ private:
         if (options_.on_error)
             options_.on_error(failure, endpoint);
         else
-            detail::report("net::serve: " + endpoint + ": " + detail::describe_failure(failure));
+            detail::report([&] { return "net::serve: " + endpoint + ": " + detail::describe_failure(failure); },
+                           "net::serve: a handler failed");
     }
 
     Listener& listener_;
