@@ -71,8 +71,11 @@ public:
     // Errno, was_cancelled, or 0.
     int hold(deadline until) noexcept {
         {
-            const std::optional<fiber<void>> output = reader(program_.output(), result_.output);
-            const std::optional<fiber<void>> error = reader(program_.error(), result_.error);
+            std::optional<fiber<void>> output = reader(program_.output(), result_.output);
+            std::optional<fiber<void>> error = reader(program_.error(), result_.error);
+            here_.yield(); // they begin
+            stop_if_not_begun(output);
+            stop_if_not_begun(error);
             feed(until);
             await_readers(until);
         } // their ends
@@ -112,6 +115,13 @@ private:
             stop(ENOMEM);
         }
         return std::nullopt;
+    }
+
+    // spawn() has promised it a stack; but that may have turned out to be unusable.
+    void stop_if_not_begun(std::optional<fiber<void>>& reader) noexcept {
+        if (!reader || !fiber_access::state(*reader).failure)
+            return;
+        stop(error_thrown_by([&] { reader->join(); }).value());
     }
 
     void read(io::descriptor& from, std::string& into) noexcept {
