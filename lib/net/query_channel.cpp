@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <unistd.h>
 #include <utility>
 
 /// \file
@@ -371,7 +372,12 @@ void query_channel::begin() {
         const int made = ::epoll_create1(EPOLL_CLOEXEC);
         if (made == -1)
             throw std::system_error(errno, std::generic_category(), "net::resolver: epoll");
-        ready_ = io::descriptor{made};
+        try {
+            ready_ = io::descriptor{made};
+        } catch (...) {
+            ::close(made);
+            throw;
+        }
     }
     spawn(fiber_options{.name = "resolver"}, driver{shared_from_this()}).detach();
     is_driven_ = true;

@@ -1,6 +1,7 @@
 // No memory, or no watches of epoll, for connections: those fail, and what serves the others goes on.
 #include "failing_memory.hpp"
 #include "io/descriptors.hpp"
+#include "net/resolver_fixture.hpp"
 
 #include <coir/coir.hpp>
 
@@ -56,6 +57,22 @@ TEST_F(without_memory, serve_goes_on) {
         stop.set();
         server.join();
     });
+}
+
+// The fixture counts descriptors.
+TEST_F(without_memory, a_lookup_fails_and_leaves_nothing_behind) {
+    const dns::server server{numbered};
+    const resolver_options options = only(server);
+    const long calls = with_less_and_less_memory([&] {
+        coir::run([&] {
+            resolver names{options};
+            std::error_code error;
+            const std::vector<endpoint> found = names.resolve("n1.example", 80, error, {}, 20s);
+            EXPECT_TRUE(found.size() == 1 || memory_limit::is_reached()) << error.message();
+            EXPECT_TRUE(!error || memory_limit::is_reached()) << error.message();
+        });
+    });
+    EXPECT_GT(calls, 20);
 }
 
 } // namespace
