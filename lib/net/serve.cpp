@@ -90,6 +90,7 @@ public:
         cancel_scope handlers;
         handlers.run([&] {
             task_group group;
+            group.state.ignores_those_not_begun = true; // a connection more is no reason to end the others
             accept_until_stopped(group);
             handlers.expires_at(options_.drain);
             group.join();
@@ -126,6 +127,7 @@ private:
         bool told = false;
         for (;;) {
             place taken{places_};
+            tell_of_those_not_begun();
             Stream peer;
             try {
                 peer = listener_.accept();
@@ -133,12 +135,14 @@ private:
             } catch (const std::system_error& failure) {
                 if (!listener_ || failure.code() == std::errc::bad_file_descriptor)
                     return;
-                if (!is_shortage(failure.code()))
-                    throw;
+                if (!is_shortage(failure.code()) || !group.state.failures.empty())
+                    throw; // the latter may look the same, and would come for ever
                 if (!std::exchange(told, true)) // it has waited, so this is no loop without a pause
                     tell(std::current_exception(), where_);
                 continue;
             } catch (const std::bad_alloc&) { // for the message of such a failure
+                if (!group.state.failures.empty())
+                    throw;
                 if (!std::exchange(told, true))
                     tell(std::current_exception(), where_);
                 continue;
@@ -147,19 +151,51 @@ private:
         }
     }
 
+    // The function of a connection's fiber. If there is no stack for it to begin on, which spawn() cannot always know, it is
+    // destroyed without having been called.
+    class connection {
+    public:
+        connection(serving& self, std::string name, Stream peer, place taken)
+            : self_(&self), name_(std::move(name)), peer_(std::move(peer)), taken_(std::move(taken)) {}
+        connection(connection&& other) noexcept
+            : self_(std::exchange(other.self_, nullptr)), name_(std::move(other.name_)), peer_(std::move(other.peer_)),
+              taken_(std::move(other.taken_)) {}
+        connection& operator=(connection&&) = delete;
+        ~connection() {
+            if (self_)
+                ++self_->not_begun_;
+        }
+        void operator()() { std::exchange(self_, nullptr)->handle(std::move(peer_), name_); }
+
+    private:
+        serving* self_;
+        std::string name_;
+        Stream peer_;
+        place taken_;
+    };
+
+    // Who notices that a fiber did not begin is not a fiber that could tell.
+    void tell_of_those_not_begun() {
+        for (; not_begun_ > 0; --not_begun_)
+            tell(std::make_exception_ptr(std::system_error(std::make_error_code(std::errc::not_enough_memory),
+                                                           "no stack for a connection, which is closed")),
+                 where_);
+    }
+
     void welcome(task_group& group, Stream peer, place taken) {
+        const std::size_t not_begun_before = not_begun_;
         std::string name;
         try {
             name = name_or(
                 peer, [](const Stream& of) { return name_of(of); }, "a peer that has gone");
             const shield although_stopped; // who has been accepted is served
             const fiber_options options{.name = name, .stack_size = options_.stack_size};
-            group.spawn(options, [this, name, peer = std::move(peer), taken = std::move(taken)]() mutable {
-                handle(std::move(peer), name);
-            });
+            group.spawn(options, connection{*this, name, std::move(peer), std::move(taken)});
         } catch (const std::system_error&) { // no stack for one more: this connection is closed, the others go on
+            not_begun_ = not_begun_before;
             tell(std::current_exception(), name);
         } catch (const std::bad_alloc&) {
+            not_begun_ = not_begun_before;
             tell(std::current_exception(), name);
         }
     }
@@ -189,6 +225,7 @@ private:
     places places_;
     cancel_scope* accepting_ = nullptr; // while the acceptor is in it
     bool stopped_ = false;
+    std::size_t not_begun_ = 0; // connections since the acceptor has told of them
 };
 
 template <class Listener, class Stream>

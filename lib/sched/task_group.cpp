@@ -184,7 +184,7 @@ void remove_member(task_group_state& group, group_member& member, const std::exc
         destroy_locals(ended); // now, and not when everybody believes that it has ended
     member.unlink();
     --group.running;
-    if (failure) {
+    if (failure && (ended.stack || !group.ignores_those_not_begun)) {
         keep_failure(group, failure);
         cancel_scope_state(group.scope);
     }

@@ -1,7 +1,10 @@
 // No memory, or no watches of epoll, for connections: those fail, and what serves the others goes on.
+#include "child_process.hpp"
 #include "failing_memory.hpp"
 #include "io/descriptors.hpp"
 #include "net/resolver_fixture.hpp"
+#include "refused_guards.hpp"
+#include "stack/guard.hpp"
 
 #include <coir/coir.hpp>
 
@@ -57,6 +60,76 @@ TEST_F(without_memory, serve_goes_on) {
         stop.set();
         server.join();
     });
+}
+
+// What on_error throws ends serve(), also if it looks like a shortage of descriptors.
+TEST_F(without_memory, serve_ends_by_what_on_error_throws) {
+    coir::run([] {
+        net::tcp_listener listener{"127.0.0.1", 0};
+        const net::endpoint where = listener.local_endpoint();
+        for (const bool plainly : {true, false}) {
+            auto server = spawn([&] {
+                net::tcp_listener served = plainly ? std::move(listener) : net::tcp_listener{where};
+                net::serve(served, [](const net::tcp_stream&) { throw 1; },
+                           {.on_error = [&](const std::exception_ptr&, std::string_view) {
+                               if (plainly)
+                                   throw std::bad_alloc{};
+                               throw std::system_error(std::make_error_code(std::errc::too_many_files_open));
+                           }});
+            });
+            this_fiber::yield();
+            this_fiber::yield();
+            const net::tcp_stream client{where, 20s};
+            server.wait(20s);
+            if (plainly)
+                EXPECT_THROW(server.join(deadline::passed()), std::bad_alloc);
+            else
+                EXPECT_EQ(thrown_by([&] { server.join(deadline::passed()); }), std::errc::too_many_files_open);
+        }
+    });
+}
+
+TEST_F(without_memory, serve_closes_a_connection_for_whose_fiber_there_is_no_stack) {
+    const child_end end = ::in_child([] {
+        if (detail::available_guard() == detail::guard_kind::protection)
+            return true; // stacks that are promised have their guards
+        return coir::run([] {
+            net::tcp_listener listener{"127.0.0.1", 0};
+            const net::endpoint where = listener.local_endpoint();
+            event stop;
+            int handled = 0;
+            std::string failures;
+            auto server = spawn([&] {
+                net::serve(listener,
+                           [&](net::tcp_stream peer) {
+                               ++handled;
+                               std::array<std::byte, 1> byte{};
+                               peer.read_all(byte, 20s);
+                           },
+                           {.stop = &stop, .on_error = [&](const std::exception_ptr& failure, std::string_view) {
+                                failures += message_of([&] { std::rethrow_exception(failure); }) + '\n';
+                            }});
+            });
+            net::tcp_stream first{where, 20s};
+            while (handled == 0)
+                this_fiber::yield();
+            refuse_guards();
+            std::array<std::byte, 1> byte{};
+            for (int i = 0; i < 3; ++i) {
+                net::tcp_stream refused{where, 20s};
+                std::error_code closed;
+                if (refused.read_all(byte, closed, 20s) != 0)
+                    return false;
+            }
+            if (server.wait(deadline::passed()) || handled != 1)
+                return false;
+            stop.set();
+            first.shutdown_write();
+            server.join();
+            return failures.starts_with("no stack for a connection, which is closed: Cannot allocate memory\n");
+        });
+    });
+    EXPECT_TRUE(end.exited_well()) << end.status << end.errors;
 }
 
 // The fixture counts descriptors.

@@ -37,6 +37,7 @@ struct COIR_EXPORT task_group_state {
     std::vector<std::exception_ptr> failures;        ///< of members, in order
     std::size_t failures_thrown = 0;                 ///< of those: by join()
     bool failure_was_thrown = false;                 ///< the first, by join() or another blocking call
+    bool ignores_those_not_begun = false;            ///< for which there was no stack: they are no failures
     int exceptions_at_start;                         ///< std::uncaught_exceptions()
 };
 
