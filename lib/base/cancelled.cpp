@@ -54,8 +54,7 @@ struct thrown_type final : abi::__si_class_type_info {
 
 // As if derived from the class that is described there.
 struct thrown_transfer_type final : abi::__si_class_type_info {
-    thrown_transfer_type()
-        : __si_class_type_info(typeid(io::transfer_cancelled).name(), &type_of_cancelled.object) {}
+    thrown_transfer_type() : __si_class_type_info(typeid(io::transfer_cancelled).name(), &type_of_cancelled.object) {}
 };
 
 [[gnu::init_priority(102)]] static immortal<thrown_transfer_type> type_of_transfer_cancelled;

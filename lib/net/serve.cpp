@@ -136,7 +136,7 @@ private:
                 if (!listener_ || failure.code() == std::errc::bad_file_descriptor)
                     return;
                 if (!is_shortage(failure.code()) || !group.state.failures.empty())
-                    throw; // the latter may look the same, and would come for ever
+                    throw;                      // the latter may look the same, and would come for ever
                 if (!std::exchange(told, true)) // it has waited, so this is no loop without a pause
                     tell(std::current_exception(), where_);
                 continue;
