@@ -135,8 +135,9 @@ private:
             } catch (const std::system_error& failure) {
                 if (!listener_ || failure.code() == std::errc::bad_file_descriptor)
                     return;
+                // A failure of the group may look the same, and would come for ever.
                 if (!is_shortage(failure.code()) || !group.state.failures.empty())
-                    throw;                      // the latter may look the same, and would come for ever
+                    throw;
                 if (!std::exchange(told, true)) // it has waited, so this is no loop without a pause
                     tell(std::current_exception(), where_);
                 continue;
