@@ -213,15 +213,20 @@ TEST(without_memory, generators_and_context_variables_keep_their_values) {
 TEST(without_memory, threads_report_what_nobody_waits_for) {
     const child_end end = in_child([] {
         coir::run([] {
-            offload_pool pool{{.most_threads = 1}};
+            event begun;
             event failing;
+            offload_pool pool{{.most_threads = 1}};
             const auto fail = [&] {
+                begun.set();
                 failing.wait();
                 static thread_local std::optional<memory_limit> none;
                 none.emplace(0);
                 throw std::bad_alloc{};
             };
-            EXPECT_THROW(offload(pool, fail, 1ms), std::system_error);
+            auto waits = spawn([&] { offload(pool, fail); });
+            begun.wait();
+            waits.cancel();
+            EXPECT_THROW(waits.join(), cancelled);
             failing.set();
         });
         return true;
