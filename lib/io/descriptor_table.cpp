@@ -1,5 +1,6 @@
 #include "io/descriptor_table.hpp"
 
+#include "io/ev_driver.hpp"
 #include "io/fork_canary.hpp"
 
 #include <algorithm>
@@ -257,6 +258,7 @@ void descriptor_table::refuse(descriptor_slot& slot, wake_reason reason, int err
 void descriptor_table::on_rebuild(struct ev_loop* events, ev_fork*, int) {
     auto& table = *static_cast<descriptor_table*>(ev_userdata(events));
     table.epoll_ = -1;
+    static_cast<ev_driver&>(loop::current()->driver()).expect_refusals();
     bool refused = false;
     for (const auto& slots : table.chunks_) {
         if (!slots)

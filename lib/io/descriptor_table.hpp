@@ -102,6 +102,9 @@ public:
     /// In the child of a fork(): those who waited are not there.
     void forget_waiters() noexcept;
 
+    /// There is something to settle.
+    [[nodiscard]] bool has_changes() const noexcept { return changes_ != nullptr; }
+
     /// Must be called right before ev_run(). True: fibers have been woken, do not wait.
     [[nodiscard]] bool settle() noexcept { return changes_ && settle_changes(); }
 

@@ -69,7 +69,6 @@ ev_driver::ev_driver()
     ev_io_start(events_.get(), &notification_.watcher);
     ev_io_start(events_.get(), &timer_.watcher);
     register_sources();
-    ev_set_loop_release_cb(events_.get(), stay_awake_if_refused, nullptr);
 }
 
 // Has libev register them now, while there is somebody to throw to. Where epoll does not take them libev stops their watchers, and
@@ -92,6 +91,8 @@ ev_driver::~ev_driver() = default;
 
 [[gnu::hot]] void ev_driver::run_once(loop_time until) {
     fork_canary::require_own_process();
+    if (descriptors_.has_changes())
+        expect_refusals();
     bool woken = descriptors_.settle();
     if (files_) {
         woken |= files_->submit();
@@ -123,6 +124,7 @@ ev_driver::~ev_driver() = default;
 
 void ev_driver::choose_files() noexcept {
     has_chosen_files_ = true;
+    expect_refusals();
     files_ = file_ring::make(events_.get());
 }
 
@@ -134,9 +136,15 @@ void ev_driver::set_timer(loop_time when) noexcept {
     ::timerfd_settime(timer_.number, TFD_TIMER_ABSTIME, &setting, nullptr);
 }
 
-// libev has told epoll what has changed, and now sleeps, even if epoll has refused something, which is pending: those who wait for
-// that would not be told before something else happens.
+// libev is about to register something. When it has, and before it sleeps, it calls:
+void ev_driver::expect_refusals() noexcept {
+    ev_set_loop_release_cb(events_.get(), stay_awake_if_refused, nullptr);
+}
+
+// If epoll has refused something, that is pending, but libev would sleep all the same: those who wait for it would not be told before
+// something else happens.
 void ev_driver::stay_awake_if_refused(struct ev_loop* events) noexcept {
+    ev_set_loop_release_cb(events, nullptr, nullptr);
     if (ev_pending_count(events) == 0) [[likely]]
         return;
     auto& self = static_cast<ev_driver&>(loop::current()->driver());

@@ -29,6 +29,9 @@ public:
     void continue_in_child() noexcept override;
     void abandon_in_child() noexcept override;
 
+    /// To be called before something is registered with libev, in whichever way: what epoll refuses is told at once.
+    void expect_refusals() noexcept;
+
     [[nodiscard]] descriptor_table& descriptors() noexcept { return descriptors_; }
     [[nodiscard]] struct ev_loop* events() const noexcept { return events_.get(); }
 
