@@ -6,7 +6,7 @@ namespace coir::detail {
 /// process ends (hazard G9). Is made where a T would be; before main() begins, without code, if T has a constexpr constructor.
 template <class T> union immortal {
     constexpr immortal() : object{} {}
-    constexpr ~immortal() {}
+    constexpr ~immortal() {} // NOLINT(modernize-use-equals-default): that would be deleted
 
     T object;
 };

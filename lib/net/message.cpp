@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,7 +59,7 @@ public:
             }
             header.msg_control = control.bytes.data();
             header.msg_controllen = CMSG_SPACE(descriptors_.size_bytes());
-            cmsghdr& first = *CMSG_FIRSTHDR(&header);
+            auto& first = *new (control.bytes.data()) cmsghdr{}; // CMSG_FIRSTHDR()
             first.cmsg_level = SOL_SOCKET;
             first.cmsg_type = SCM_RIGHTS;
             first.cmsg_len = CMSG_LEN(descriptors_.size_bytes());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdexcept>
@@ -119,7 +120,7 @@ openssl_configuration::openssl_configuration(bool is_server, const std::vector<s
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
     // One system call reads several records.
     SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_read_buffer_len(context, 4 * (SSL3_RT_MAX_PLAIN_LENGTH + 256));
+    SSL_CTX_set_default_read_buffer_len(context, std::size_t{4} * (SSL3_RT_MAX_PLAIN_LENGTH + 256));
     // Nothing is kept for clients: they get it as a ticket. What a client keeps is its user's affair: tls_stream::session().
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     static constexpr unsigned char session_context[] = "coir";

@@ -144,7 +144,7 @@ resolver_state::result resolver_state::ask(loop& here, const question& asked, de
 }
 
 std::shared_ptr<lookup> resolver_state::begin(const question& asked, loop_time now) {
-    const auto made = std::make_shared<lookup>(asked);
+    auto made = std::make_shared<lookup>(asked);
     const std::shared_ptr<query_channel> channel = obtain_channel(now);
     lookups_.emplace(asked, made);
     try {
