@@ -1,12 +1,12 @@
 #pragma once
 
+#include "context/entry.hpp"
+
 #include <coir/detail/floating_point_control.hpp>
 
 #include <cstddef>
 
 namespace coir::detail {
-
-using entry_function = void (*)(void* argument);
 
 /// Writes the first frame of a stack, so that the first switch to the returned handle calls `entry(argument)` at the
 /// top of [bottom, top), with these floating-point control words. `entry` must not return. `top` must be aligned to 16.
@@ -19,15 +19,9 @@ void tune_switch() noexcept;
 
 } // namespace coir::detail
 
-extern "C" {
-
 /// The switch itself: asm/<arch>_<abi>.S, or switch_boost.cpp. Only the floating-point control words and the registers
-/// that a call preserves; everything else is switch_execution()'s.
-void coir_switch(void** suspended, void* resumed) noexcept;
-
-/// The function every fresh stack begins in; it ends backtraces.
-void coir_entry();
-}
+/// that a call preserves; everything else is up to switch_stacks().
+extern "C" void coir_switch(void** suspended, void* resumed) noexcept;
 
 #if defined(COIR_SWITCH_BOOST)
 #elif defined(__x86_64__)

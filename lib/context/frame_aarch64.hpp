@@ -1,6 +1,8 @@
 #pragma once
 
-#include "context/frame.hpp"
+#include "context/entry.hpp"
+
+#include <coir/detail/floating_point_control.hpp>
 
 #include <cstddef>
 #include <cstdint>
