@@ -77,6 +77,13 @@ constinit std::atomic<std::uint64_t> next_block_of_ids{1};
     std::memcpy(fiber.name.get(), name.data(), name.size());
 }
 
+// Of the sanitizer; without memory they have the name of one that ran before.
+void set_name_in_reports(const fiber_base& running) noexcept {
+    try {
+        sanitizer::set_name(describe(running).c_str());
+    } catch (const std::bad_alloc&) {}
+}
+
 } // namespace
 
 constinit thread_local loop* loop::current_ = nullptr;
@@ -305,7 +312,7 @@ inline void loop::run_fibers() {
     for (;;) {
         fiber_base& self = *running_;
         if constexpr (sanitizer::enabled)
-            sanitizer::set_name(describe(self).c_str());
+            set_name_in_reports(self);
         run_function(self);
         (void)current(); // drops the other fibers, if this one has forked and has not called us since
         if (ended_stacks_) [[unlikely]]
