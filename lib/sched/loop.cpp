@@ -78,7 +78,7 @@ constinit std::atomic<std::uint64_t> next_block_of_ids{1};
 }
 
 // Of the sanitizer; without memory they have the name of one that ran before.
-void set_name_in_reports(const fiber_base& running) noexcept {
+[[maybe_unused]] void set_name_in_reports(const fiber_base& running) noexcept {
     try {
         sanitizer::set_name(describe(running).c_str());
     } catch (const std::bad_alloc&) {}
