@@ -28,7 +28,8 @@ struct observer {
     }
 };
 
-void observe_this_thread() noexcept {
+// Not inlined into what switches: it uses an address that belongs to the thread (tests/package/thread_base.py).
+[[gnu::noinline]] void observe_this_thread() noexcept {
     static thread_local const observer here;
 }
 
