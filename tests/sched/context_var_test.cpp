@@ -138,6 +138,7 @@ TEST_F(a_context_var, keeps_the_value_as_long_as_a_fiber_sees_it) {
 // It is the end of a local variable, and cannot fail.
 TEST_F(a_context_var, has_values_whose_destructors_may_block) {
     struct sleeps_at_the_end {
+        explicit sleeps_at_the_end(std::vector<std::string>& kept) : log(kept) {}
         std::vector<std::string>& log;
         ~sleeps_at_the_end() {
             this_fiber::sleep_for(1s);
