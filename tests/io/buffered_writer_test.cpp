@@ -186,7 +186,7 @@ TEST_F(writer, nothing_is_lost_or_written_twice) {
                 this_fiber::sleep_for(100us);
         }
         EXPECT_TRUE(got == sent) << got.size() << " " << sent.size();
-        EXPECT_GT(failures, 10);
+        EXPECT_GT(failures, 0); // how many depends on the load
         writing.join();
     });
 }
