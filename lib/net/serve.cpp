@@ -125,6 +125,14 @@ private:
     // Until it is cancelled, or the listener closed.
     void accept_all(task_group& group) {
         bool told = false;
+        // accept() has waited after such a failure, so this is no loop without a pause. One of the group may look the same, and
+        // would come for ever.
+        const auto go_on_after_shortage = [&] {
+            if (!group.state.failures.empty())
+                throw;
+            if (!std::exchange(told, true))
+                tell(std::current_exception(), where_);
+        };
         for (;;) {
             place taken{places_};
             tell_of_those_not_begun();
@@ -135,17 +143,12 @@ private:
             } catch (const std::system_error& failure) {
                 if (!listener_ || failure.code() == std::errc::bad_file_descriptor)
                     return;
-                // A failure of the group may look the same, and would come for ever.
-                if (!is_shortage(failure.code()) || !group.state.failures.empty())
+                if (!is_shortage(failure.code()))
                     throw;
-                if (!std::exchange(told, true)) // it has waited, so this is no loop without a pause
-                    tell(std::current_exception(), where_);
+                go_on_after_shortage();
                 continue;
             } catch (const std::bad_alloc&) { // for the message of such a failure
-                if (!group.state.failures.empty())
-                    throw;
-                if (!std::exchange(told, true))
-                    tell(std::current_exception(), where_);
+                go_on_after_shortage();
                 continue;
             }
             welcome(group, std::move(peer), std::move(taken));
@@ -184,20 +187,22 @@ private:
     }
 
     void welcome(task_group& group, Stream peer, place taken) {
-        const std::size_t not_begun_before = not_begun_;
         std::string name;
+        // This connection is closed, the others go on.
+        const auto refuse = [&, not_begun_before = not_begun_] {
+            not_begun_ = not_begun_before;
+            tell(std::current_exception(), name);
+        };
         try {
             name = name_or(
                 peer, [](const Stream& of) { return name_of(of); }, "a peer that has gone");
             const shield although_stopped; // who has been accepted is served
             const fiber_options options{.name = name, .stack_size = options_.stack_size};
             group.spawn(options, connection{*this, name, std::move(peer), std::move(taken)});
-        } catch (const std::system_error&) { // no stack for one more: this connection is closed, the others go on
-            not_begun_ = not_begun_before;
-            tell(std::current_exception(), name);
+        } catch (const std::system_error&) { // no stack for one more
+            refuse();
         } catch (const std::bad_alloc&) {
-            not_begun_ = not_begun_before;
-            tell(std::current_exception(), name);
+            refuse();
         }
     }
 
