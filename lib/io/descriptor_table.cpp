@@ -175,7 +175,7 @@ void descriptor_table::forget_reports() noexcept {
     stop(slot, side);
 }
 
-[[gnu::hot]] bool descriptor_table::settle_changes() noexcept {
+[[gnu::hot]] bool descriptor_table::settle() noexcept {
     bool woken = false;
     descriptor_slot* next = changes_;
     changes_ = nullptr;

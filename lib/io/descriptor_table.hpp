@@ -106,7 +106,7 @@ public:
     [[nodiscard]] bool has_changes() const noexcept { return changes_ != nullptr; }
 
     /// Must be called right before ev_run(). True: fibers have been woken, do not wait.
-    [[nodiscard]] bool settle() noexcept { return changes_ && settle_changes(); }
+    [[nodiscard]] bool settle() noexcept;
 
 private:
     static constexpr std::size_t slots_per_chunk = 64;
@@ -121,7 +121,6 @@ private:
     void call(descriptor_side& side, loop& here) noexcept;
     void take_back_report(descriptor_side& side) noexcept;
     void forget_reports() noexcept;
-    bool settle_changes() noexcept;
     bool is_watchable(descriptor_slot& slot) noexcept;
     int error_of_epoll(int number) noexcept;
     void refuse(descriptor_slot& slot, wake_reason reason, int error) noexcept;

@@ -91,9 +91,11 @@ ev_driver::~ev_driver() = default;
 
 [[gnu::hot]] void ev_driver::run_once(loop_time until) {
     fork_canary::require_own_process();
-    if (descriptors_.has_changes())
+    bool woken = false;
+    if (descriptors_.has_changes()) {
         expect_refusals();
-    bool woken = descriptors_.settle();
+        woken = descriptors_.settle();
+    }
     if (files_) {
         woken |= files_->submit();
         if (files_->is_stuck()) [[unlikely]]
