@@ -16,7 +16,8 @@ struct child_end {
     int status;
     std::string errors;
 
-    [[nodiscard]] bool exited_well() const { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
+    [[nodiscard]] bool exited_with(int code) const { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
+    [[nodiscard]] bool exited_well() const { return exited_with(0); }
     [[nodiscard]] bool was_killed_by(int signal) const { return WIFSIGNALED(status) && WTERMSIG(status) == signal; }
     [[nodiscard]] bool says(const std::string& text) const { return errors.find(text) != std::string::npos; }
 };

@@ -237,7 +237,7 @@ TEST(names_of_the_thread, may_be_waited_for_when_a_fiber_calls_exit) {
         });
         return true;
     });
-    EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 42) << end.status;
+    EXPECT_TRUE(end.exited_with(42)) << end.status;
     EXPECT_EQ(end.errors, "");
 }
 

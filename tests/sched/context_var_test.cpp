@@ -1,3 +1,4 @@
+#include "failing_memory.hpp"
 #include "sched/fake_driver.hpp"
 
 #include <coir/context_var.hpp>
@@ -8,32 +9,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
-
-namespace {
-
-thread_local bool out_of_memory = false;
-
-} // namespace
-
-// The library's as well: a function in the program comes before the C++ library's.
-void* operator new(std::size_t size) {
-    void* const block = out_of_memory ? nullptr : std::malloc(size);
-    if (!block)
-        throw std::bad_alloc{};
-    return block;
-}
-void operator delete(void* block) noexcept {
-    std::free(block);
-}
-void operator delete(void* block, std::size_t /*size*/) noexcept {
-    std::free(block);
-}
 
 namespace {
 
@@ -166,20 +147,21 @@ TEST_F(a_context_var, is_unbound_without_memory) {
     const context_var<int> second;
     run_on(driver, [&] {
         std::vector<fiber<void>> heirs;
+        std::optional<coir::test::memory_limit> no_memory;
         {
             const auto of_first = first.bind(1);
             {
                 const auto inner = first.bind(2);
                 second.set(3);
                 heirs.push_back(spawn([&] { EXPECT_EQ(*first, 2); }));
-                out_of_memory = true;
+                no_memory.emplace(0);
                 EXPECT_THROW((void)second.bind(4), std::bad_alloc);
             }
             EXPECT_EQ(*first, 1);
         }
         EXPECT_EQ(*first, 0);
         EXPECT_EQ(*second, 3);
-        out_of_memory = false;
+        no_memory.reset();
         for (auto& each : heirs)
             each.join();
     });

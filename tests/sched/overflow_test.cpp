@@ -245,7 +245,7 @@ void say_and_exit(int signal) {
 }
 
 bool exited_with_7(const child_end& end) {
-    return WIFEXITED(end.status) && WEXITSTATUS(end.status) == 7;
+    return end.exited_with(7);
 }
 
 TEST(overflow, is_passed_on_to_a_handler_that_was_there_before) {

@@ -180,7 +180,7 @@ TEST(thread_end, is_not_what_exit_is) {
                 std::thread{leave}.join();
             return true;
         });
-        EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 42) << end.status;
+        EXPECT_TRUE(end.exited_with(42)) << end.status;
         EXPECT_EQ(end.errors, "");
     }
 }
@@ -207,7 +207,7 @@ TEST(thread_end, by_exit_destroys_static_objects_in_a_fiber) {
         });
         return true;
     });
-    EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 42) << end.status;
+    EXPECT_TRUE(end.exited_with(42)) << end.status;
     EXPECT_EQ(end.errors, "still a fiber\n");
 }
 
@@ -248,7 +248,7 @@ TEST(thread_end, by_exit_destroys_static_objects_that_are_waited_for_and_held) {
         return true;
     });
     for (const child_end& end : {in_first_thread, in_another, in_first_while_another_runs}) {
-        EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 42) << end.status;
+        EXPECT_TRUE(end.exited_with(42)) << end.status;
         EXPECT_EQ(end.errors, "");
     }
 }
