@@ -23,7 +23,7 @@ struct child_end {
 };
 
 /// Calls `function` in a forked child, for what ends the process, or changes it for good: limits, signals, locked memory.
-/// The child ends well when the function returns true. No other thread may be running.
+/// The child ends well when the function returns true. No other thread may hold a lock that the function needs.
 template <class Function> child_end in_child(Function function) {
     std::array<int, 2> errors{};
     if (::pipe(errors.data()) != 0)

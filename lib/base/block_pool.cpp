@@ -1,18 +1,25 @@
 #include "base/block_pool.hpp"
 
-#include <mutex>
+#include <atomic>
 #include <sys/mman.h>
 #include <utility>
 
 namespace coir::detail {
 
-/// What a pool's chunks refer to, also when the pool has gone.
+/// What a pool's chunks refer to, also when the pool has gone. Without a lock, which a child of fork() might find locked for ever.
 struct block_pool::shared_part {
-    std::mutex mutex;         // for what follows
-    link* returned = nullptr; // blocks that others than the pool's thread have freed
-    bool has_pool = true;
-    std::size_t chunks = 0; // while there is a pool, only it changes this
+    std::atomic<link*> returned = nullptr; // blocks that others than the pool's thread have freed, or `closed`
+    std::atomic<std::size_t> users = 1;    // the pool, and its chunks
+
+    static constinit link closed; // the pool has gone
+
+    void leave() noexcept {
+        if (users.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete this;
+    }
 };
+
+constinit block_pool::link block_pool::shared_part::closed{nullptr};
 
 namespace {
 
@@ -48,26 +55,32 @@ void block_pool::unmap(chunk& unused) noexcept {
 block_pool::~block_pool() {
     if (!shared_)
         return;
-    bool is_last = false;
-    {
-        // All at once: a block that another thread frees is either in the list here, or freed by that thread.
-        const std::lock_guard lock{shared_->mutex};
-        shared_->has_pool = false;
-        take_back(std::exchange(shared_->returned, nullptr));
-        const auto release = [this](chunk& each) {
-            each.unlink();
-            if (each.used != 0)
-                return;
-            unmap(each);
-            --shared_->chunks;
-        };
-        for (intrusive_list<chunk>& each : with_room_)
-            each.for_each(release);
-        empty_.for_each(release);
-        is_last = shared_->chunks == 0;
-    }
-    if (is_last)
-        delete shared_;
+    // From the exchange on, whoever frees the last block of a chunk unmaps it. In those that have room, and so are in a list, the
+    // pool holds a block, as it were, until it has taken them out.
+    const auto hold = [](chunk& each) { ++each.used; };
+    const auto let_go = [](chunk& each) {
+        each.unlink();
+        free_in_orphan(each);
+    };
+    for (intrusive_list<chunk>& each : with_room_)
+        each.for_each(hold);
+    empty_.for_each(hold);
+    link* returned = shared_->returned.exchange(&shared_part::closed, std::memory_order_acq_rel);
+    while (returned)
+        free_in_orphan(chunk_of(std::exchange(returned, returned->next)));
+    for (intrusive_list<chunk>& each : with_room_)
+        each.for_each(let_go);
+    empty_.for_each(let_go);
+    shared_->leave();
+}
+
+// A block of `from`, whose pool has gone, or is going.
+void block_pool::free_in_orphan(chunk& from) noexcept {
+    if (std::atomic_ref{from.used}.fetch_sub(1, std::memory_order_acq_rel) != 1)
+        return;
+    shared_part& shared = *from.owner;
+    unmap(from);
+    shared.leave();
 }
 
 void* block_pool::allocate_otherwise(std::size_t size) {
@@ -91,7 +104,7 @@ void block_pool::add_chunk(std::size_t index) {
         empty_surplus_.taken(--empty_count_);
     } else {
         memory = map();
-        ++shared_->chunks;
+        shared_->users.fetch_add(1, std::memory_order_relaxed);
     }
     auto* const fresh = new (memory) chunk;
     constexpr std::size_t header = (sizeof(chunk) + step - 1) / step * step;
@@ -110,41 +123,24 @@ void block_pool::retire(chunk& unused) noexcept {
 
 // True if there were any.
 bool block_pool::take_back_returned() noexcept {
-    link* returned = nullptr;
-    {
-        const std::lock_guard lock{shared_->mutex};
-        std::swap(returned, shared_->returned);
-    }
-    take_back(returned);
-    return returned != nullptr;
-}
-
-void block_pool::take_back(link* blocks) noexcept {
-    while (blocks) {
-        link* const block = std::exchange(blocks, blocks->next);
+    link* const returned = shared_->returned.exchange(nullptr, std::memory_order_acquire);
+    for (link* rest = returned; rest;) {
+        link* const block = std::exchange(rest, rest->next);
         deallocate(block, chunk_of(block).block_size);
     }
+    return returned != nullptr;
 }
 
 void block_pool::deallocate_elsewhere(void* block, std::size_t size) noexcept {
     if (size > largest)
         return ::operator delete(block);
     chunk& from = chunk_of(block);
-    shared_part& shared = *from.owner;
-    bool is_last = false;
-    {
-        const std::lock_guard lock{shared.mutex};
-        if (shared.has_pool) {
-            shared.returned = new (block) link{shared.returned};
-            return;
-        }
-        if (--from.used != 0)
-            return;
-        unmap(from);
-        is_last = --shared.chunks == 0;
-    }
-    if (is_last)
-        delete &shared;
+    std::atomic<link*>& returned = from.owner->returned;
+    link* const fresh = new (block) link{returned.load(std::memory_order_acquire)};
+    do {
+        if (fresh->next == &shared_part::closed)
+            return free_in_orphan(from);
+    } while (!returned.compare_exchange_weak(fresh->next, fresh, std::memory_order_release, std::memory_order_acquire));
 }
 
 std::int64_t block_pool::trim_idle(std::int64_t now, std::size_t keep, std::size_t batch) noexcept {
@@ -152,7 +148,7 @@ std::int64_t block_pool::trim_idle(std::int64_t now, std::size_t keep, std::size
         for (; count > 0; --count) {
             unmap(empty_.pop_front());
             --empty_count_;
-            --shared_->chunks;
+            shared_->users.fetch_sub(1, std::memory_order_relaxed); // not the last: the pool is one
         }
     });
 }

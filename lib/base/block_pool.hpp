@@ -99,7 +99,7 @@ private:
     void add_chunk(std::size_t index);
     void retire(chunk& unused) noexcept;
     bool take_back_returned() noexcept;
-    void take_back(link* blocks) noexcept;
+    static void free_in_orphan(chunk& from) noexcept;
 
     std::array<intrusive_list<chunk>, largest / step> with_room_; // by size; the first one is in use
     intrusive_list<chunk> empty_;

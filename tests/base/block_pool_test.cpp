@@ -1,5 +1,7 @@
 #include "base/block_pool.hpp"
 
+#include "child_process.hpp"
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -185,6 +187,24 @@ TEST_F(block_pool, may_end_while_other_threads_free) {
         blocks.reset();
         for (std::thread& each : others)
             each.join();
+    }
+}
+
+// A lock that another thread holds at the moment of fork() stays locked in the child.
+TEST_F(block_pool, can_be_used_in_a_child_whatever_other_threads_were_doing) {
+    for (int round = 0; round < 50; ++round) {
+        const std::vector<void*> made = allocate(2000, 200);
+        std::thread other{[&made] {
+            for (void* each : made)
+                coir::detail::block_pool::deallocate_elsewhere(each, 200);
+        }};
+        const child_end end = in_child([this] {
+            (void)allocate(10'000, 200); // looks at what has been freed
+            blocks.reset();
+            return true;
+        });
+        other.join();
+        ASSERT_TRUE(end.exited_well()) << end.status;
     }
 }
 
