@@ -317,9 +317,9 @@ inline fiber_base& loop::pop_ready() noexcept {
     fiber_base* fiber = ready_.pop();
     if (ready_.size() > prefetch_least) {
         __builtin_prefetch(&ready_.peek(prefetch_control_block)->stack_pointer);
-        const auto* stack = static_cast<const std::byte*>(ready_.peek(prefetch_stack)->stack_pointer);
-        __builtin_prefetch(stack);
-        __builtin_prefetch(stack + 64);
+        const auto stack = reinterpret_cast<std::uintptr_t>(ready_.peek(prefetch_stack)->stack_pointer); // may be none
+        __builtin_prefetch(reinterpret_cast<const void*>(stack));
+        __builtin_prefetch(reinterpret_cast<const void*>(stack + 64));
     }
     return *fiber;
 }
