@@ -278,6 +278,25 @@ TEST_F(a_task_group, inside_a_member_is_reached_through_all_that_are_around_it) 
     });
 }
 
+// Its opener may spawn nevertheless: behind a shield.
+TEST_F(a_task_group, opened_when_the_fiber_has_been_cancelled_cancels_its_members) {
+    run_on(driver, [this] {
+        std::string log;
+        fiber<void> worker = spawn([&] {
+            EXPECT_THROW(this_fiber::sleep_for(1h), cancelled);
+            task_group group;
+            const coir::shield in_peace; // around none of the members
+            group.spawn([&] { sleep_and_tell(1h, log); });
+            this_fiber::sleep_for(1s);
+        });
+        this_fiber::yield();
+        worker.cancel();
+        worker.join();
+        EXPECT_EQ(log, "cancelled ");
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
 // Where the opener's own calls complete, too.
 TEST_F(a_task_group, in_a_destructor_of_a_cancelled_fiber_does_its_work) {
     struct runs_members_at_end {
