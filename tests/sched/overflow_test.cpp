@@ -118,7 +118,8 @@ TEST(overflow, of_a_fiber_that_took_over_the_stack_of_an_earlier_one) {
     const auto end = in_child([] {
         coir::run([] {
             coir::spawn({.name = "earlier"}, [] {}).detach();
-            coir::spawn({.name = "later"}, overflow).join();
+            coir::spawn({.name = "later"}, overflow).detach(); // a join would let it begin before the earlier one
+            this_fiber::yield();
         });
         return never_comes_here();
     });
