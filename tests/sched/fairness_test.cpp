@@ -365,6 +365,50 @@ TEST_F(fairness, fibers_that_spawn_and_join_do_not_keep_timers_waiting) {
     });
 }
 
+// Each begins on the stack of the one before, without a switch.
+TEST_F(fairness, fibers_that_each_spawn_the_next_do_not_keep_timers_waiting) {
+    driver.advance_at_each_look(10us);
+    run_on(driver, [this] {
+        bool done = false;
+        struct link {
+            bool& done;
+            void operator()() const {
+                if (!done)
+                    spawn(link{done}).detach();
+            }
+        };
+        spawn(link{done}).detach();
+        this_fiber::sleep_for(10ms);
+        EXPECT_LT(driver.elapsed(), 10ms + 200us);
+        done = true;
+        this_fiber::yield(); // the last of them ends
+    });
+}
+
+// Each lends its turn to the next. On fresh stacks, and then on ones that have been used more and more often.
+TEST_F(fairness, fibers_that_each_spawn_and_join_the_next_let_others_run) {
+    run_on(driver, [] {
+        int turns = 0;
+        const auto chain = [&turns](auto& self, int levels) -> void {
+            if (levels > 0)
+                spawn([&self, levels] { self(self, levels - 1); }).join();
+            else
+                EXPECT_GE(turns, 5);
+        };
+        for (int round = 0; round < 5; ++round) {
+            turns = 0;
+            const fiber<void> other = spawn([&] {
+                for (;;) {
+                    ++turns;
+                    this_fiber::yield();
+                }
+            });
+            this_fiber::yield();
+            chain(chain, 2'000);
+        }
+    });
+}
+
 // What calls that succeed without waiting cost: see loop::spend().
 TEST_F(fairness, a_fiber_whose_calls_always_succeed_lets_the_others_run_now_and_then) {
     driver.advance_at_each_look(10us);
