@@ -258,6 +258,26 @@ TEST_F(select, called_for_a_message_that_somebody_has_put_back_takes_it) {
     EXPECT_EQ(driver.elapsed(), 20s);
 }
 
+TEST_F(select, does_not_take_a_message_for_sent_that_could_not_be_moved) {
+    run_on(driver, [] {
+        channel<unmoved_at_first> messages;
+        bool sent = false;
+        fiber<void> sending = spawn([&] {
+            unmoved_at_first message;
+            EXPECT_EQ(coir::select(send_to(messages, message), after(1h)), 0U);
+            sent = true;
+        });
+        this_fiber::yield();
+        this_fiber::yield();
+        unmoved_at_first::fails = true;
+        EXPECT_THROW((void)messages.receive(), std::runtime_error);
+        this_fiber::sleep_for(1s);
+        EXPECT_FALSE(sent);
+        EXPECT_TRUE(messages.receive(1s));
+        sending.join();
+    });
+}
+
 /// Is never possible. Something happens while the cases are entered: after select() has looked at them, and before it waits.
 class meanwhile final : public coir::detail::selectable {
 public:
