@@ -344,6 +344,20 @@ TEST_F(shutdown, leaves_the_waiters_behind_fibers_that_were_given_up_their_turn)
     EXPECT_TRUE(end.exited_well()) << end.errors;
 }
 
+TEST_F(shutdown, leaves_scopes_of_fibers_that_were_given_up_harmless) {
+    const auto end = in_child([] {
+        coir::cancel_scope* scope = nullptr;
+        give_up_who([&] {
+            coir::cancel_scope inside;
+            scope = &inside; // which stays where it is
+            this_fiber::sleep_for(24h);
+        });
+        scope->cancel();
+        return scope != nullptr;
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+}
+
 TEST_F(shutdown, may_give_up_loop_after_loop) {
     const auto end = in_child([] {
         for (int i = 0; i < 20; ++i)
