@@ -131,6 +131,32 @@ TEST_F(deadlock, ends_shields_which_wait_for_what_will_never_come) {
     EXPECT_TRUE(end.exited_well()) << end.errors;
 }
 
+// Unlike a shield of the program's: its members may use variables around it.
+TEST_F(deadlock, does_not_end_the_wait_of_a_task_group_for_its_members) {
+    const auto end = end_of([] {
+        struct tells_its_end {
+            ~tells_its_end() {
+                this_fiber::sleep_for(1s);
+                coir::detail::report("member ends");
+            }
+        };
+        fiber<void> opener;
+        opener = spawn([&] {
+            {
+                coir::task_group group;
+                group.spawn([&] {
+                    const tells_its_end at_end;
+                    opener.wait();
+                });
+            }
+            coir::detail::report("group ends");
+        });
+        opener.wait();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_LT(end.errors.find("member ends"), end.errors.find("group ends")) << end.errors;
+}
+
 /// What is said while `work` runs beside a fiber that never rests.
 child_end beside_a_ticker(const std::function<void()>& work) {
     return in_child([&work] {
