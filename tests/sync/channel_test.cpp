@@ -361,8 +361,9 @@ TEST_F(channels, a_message_whose_receiver_fails_is_the_first_again) {
             eventful::at_next_move = sleep_and_fail;
             fiber<int> fails = spawn([&] { return next_of(messages); });
             this_fiber::yield();
-            if (is_alone) // the other has gone when it comes back
+            if (is_alone) { // the other has gone when it comes back
                 EXPECT_EQ(next_of(messages), 2);
+            }
             EXPECT_THROW(fails.join(), std::runtime_error);
             messages.send(eventful{3});
             EXPECT_EQ(next_of(messages), 1);
