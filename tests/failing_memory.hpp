@@ -69,3 +69,18 @@ void operator delete(void* block) noexcept {
 void operator delete(void* block, std::size_t /*size*/) noexcept {
     std::free(block);
 }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    const auto unit = static_cast<std::size_t>(alignment);
+    void* const block = coir::test::memory_limit::allows_one_more()
+                            ? std::aligned_alloc(unit, (size + unit - 1) / unit * unit)
+                            : nullptr;
+    if (!block)
+        throw std::bad_alloc{};
+    return block;
+}
+void operator delete(void* block, std::align_val_t /*alignment*/) noexcept {
+    std::free(block);
+}
+void operator delete(void* block, std::size_t /*size*/, std::align_val_t /*alignment*/) noexcept {
+    std::free(block);
+}

@@ -28,7 +28,7 @@ wake_reason wait_in(intrusive_list<wait_record>& list, const task_group_state& g
 bool await_members(task_group_state& group) {
     while (group.running != 0)
         if (wait_in(group.waiting_for_end, group) == wake_reason::cancelled)
-            return group.running == 0;
+            return false;
     return true;
 }
 
@@ -154,8 +154,8 @@ group_place::group_place(task_group_state& group, std::size_t most) : group_(gro
     if (here.refuses())
         throw_cancelled(running, "task_group::spawn");
     group.most = most;
-    give_places(group); // there may be more now
-    if (group.waiting_for_place.empty() && group.running + group.promised < most)
+    give_places(group);                        // there may be more now
+    if (group.running + group.promised < most) // then nobody waits
         ++group.promised;
     else if (wait_for_place(group, running) == wake_reason::cancelled)
         throw_cancelled(running, "task_group::spawn");

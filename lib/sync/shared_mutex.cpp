@@ -63,7 +63,6 @@ bool wait_for_admission(shared_mutex_state& state, guard& held, claimed_waiters&
             record.unlink();
         admit(state, again, admitted); // those behind it may have waited for nothing else
     }
-    admitted.deliver_all();
     if (reason == wake_reason::cancelled)
         detail::throw_cancelled(*record.owner, operation);
     return false;
@@ -80,9 +79,7 @@ shared_mutex::~shared_mutex() {
 }
 
 bool shared_mutex::try_lock() noexcept {
-    claimed_waiters admitted;
     const guard held{state_.lock};
-    admit(state_, held, admitted);
     if (state_.writer != 0 || state_.readers > 0)
         return false;
     state_.writer = detail::current_holder();

@@ -43,6 +43,11 @@ protected:
     fake_driver driver;
 };
 
+/// Before they are joined: who joins one that has not begun lends it a turn, and gets that back at its end.
+void let_all_run_in_their_own_turns() {
+    this_fiber::yield();
+}
+
 std::uintptr_t here() {
     return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
 }
@@ -53,6 +58,7 @@ TEST_F(adopted_stack, is_what_fibers_share_that_end_before_the_next_begins) {
         std::vector<fiber<void>> workers;
         for (int i = 0; i < 1000; ++i)
             workers.push_back(spawn([&] { places.insert(here() / coir::default_stack_size); }));
+        let_all_run_in_their_own_turns();
         for (auto& each : workers)
             each.join();
         EXPECT_LE(places.size(), 20U); // and not a thousand
@@ -73,6 +79,7 @@ TEST_F(adopted_stack, is_left_alone_while_its_owner_lives) {
                 for (volatile int& each : numbers)
                     ASSERT_EQ(each, i);
             }));
+        let_all_run_in_their_own_turns();
         for (auto& each : workers)
             each.join();
     });
@@ -90,6 +97,7 @@ TEST_F(adopted_stack, has_its_whole_depth_for_every_heir) {
         std::vector<fiber<std::size_t>> workers;
         for (int i = 0; i < 2000; ++i)
             workers.push_back(spawn([] { return recurse(60); }));
+        let_all_run_in_their_own_turns();
         for (auto& each : workers)
             EXPECT_EQ(each.join(), 60U);
     });
@@ -116,6 +124,7 @@ TEST_F(adopted_stack, does_not_pass_on_floating_point_modes) {
             }));
         std::fesetround(FE_DOWNWARD);
         workers.push_back(spawn([] { return std::fegetround(); }));
+        let_all_run_in_their_own_turns();
         for (std::size_t i = 0; i < 20; ++i)
             EXPECT_EQ(workers[i].join(), FE_TOWARDZERO);
         EXPECT_EQ(workers[20].join(), FE_DOWNWARD);
@@ -141,6 +150,7 @@ TEST_F(adopted_stack, does_not_pass_on_floating_point_exceptions) {
                 result = one / zero;
             });
             fiber<void> heir = spawn([] { result = one + one; });
+            let_all_run_in_their_own_turns();
             first.join();
             heir.join();
         });
@@ -169,6 +179,7 @@ TEST_F(adopted_stack, does_not_pass_on_exceptions) {
                     }
                 }
             }));
+        let_all_run_in_their_own_turns();
         for (std::size_t i = 0; i < workers.size(); ++i) {
             if (i % 3 == 0)
                 EXPECT_THROW(workers[i].join(), std::runtime_error);
@@ -192,6 +203,7 @@ TEST_F(adopted_stack, is_only_taken_by_fibers_of_the_same_size) {
                 workers.push_back(
                     spawn(fiber_options{.stack_size = coir::minimum_stack_size}, [] { return recurse(3); }));
         }
+        let_all_run_in_their_own_turns();
         for (std::size_t i = 0; i < workers.size(); ++i)
             EXPECT_EQ(workers[i].join(), i % 2 == 0 ? 700U : 3U);
     });
@@ -225,6 +237,7 @@ TEST_F(adopted_stack, shows_no_trace_of_earlier_fibers_in_a_backtrace) {
                 recurse(50);
                 return look();
             }));
+        let_all_run_in_their_own_turns();
         const depth_of_backtrace first = workers[0].join();
         EXPECT_LT(first.frames, 20U);
         for (std::size_t i = 1; i < workers.size(); ++i) {

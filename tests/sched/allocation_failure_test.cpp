@@ -191,6 +191,18 @@ TEST(without_memory, channels_and_broadcasts_lose_nothing) {
     });
 }
 
+TEST(without_memory, a_channel_keeps_the_room_for_what_could_not_be_sent) {
+    coir::run([] {
+        channel<std::string> messages{1};
+        {
+            const memory_limit none{0};
+            EXPECT_THROW(messages.send("x"), std::bad_alloc);
+        }
+        EXPECT_TRUE(messages.try_send("y"));
+        EXPECT_EQ(messages.receive(), "y");
+    });
+}
+
 TEST(without_memory, generators_and_context_variables_keep_their_values) {
     static const context_var<std::string> variable;
     survives([] {

@@ -1,8 +1,10 @@
+#include "child_process.hpp"
 #include "sched/fake_driver.hpp"
 
 #include <coir/cancel_scope.hpp>
 #include <coir/cancelled.hpp>
 #include <coir/fiber.hpp>
+#include <coir/run.hpp>
 #include <coir/task_group.hpp>
 #include <coir/this_fiber.hpp>
 #include <coir/with_timeout.hpp>
@@ -12,7 +14,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -424,6 +428,26 @@ TEST_F(a_cancel_scope, may_be_nested_deeply) {
         cancel_scope scope{1s};
         EXPECT_FALSE(scope.run([] { nest::enter(300); }));
         EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+TEST_F(a_cancel_scope, that_does_not_end_where_it_should_ends_the_program) {
+    const auto expect_end = [](void (*misuse)()) {
+        const auto end = in_child([misuse] {
+            coir::run(misuse);
+            return true;
+        });
+        EXPECT_TRUE(end.was_killed_by(SIGABRT));
+        EXPECT_TRUE(end.says("a cancel_scope is destroyed by another fiber, or before one inside it")) << end.errors;
+    };
+    expect_end([] {
+        auto outer = std::make_unique<cancel_scope>();
+        const cancel_scope inner;
+        outer.reset();
+    });
+    expect_end([] {
+        auto scope = std::make_unique<cancel_scope>();
+        spawn([&] { scope.reset(); }).join();
     });
 }
 

@@ -11,6 +11,7 @@
 #include <coir/event.hpp>
 #include <coir/fiber.hpp>
 #include <coir/mutex.hpp>
+#include <coir/run.hpp>
 #include <coir/select.hpp>
 #include <coir/task_group.hpp>
 #include <coir/this_fiber.hpp>
@@ -29,6 +30,7 @@
 #include <system_error>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -50,11 +52,11 @@ protected:
 };
 
 /// How a loop ends, in a child process, in which `work` deadlocks.
-child_end end_of(const std::function<void()>& work) {
-    return in_child([&work] {
+child_end end_of(const std::function<void()>& work, const coir::loop_options& options = {}) {
+    return in_child([&] {
         fake_driver driver;
         try {
-            run_on(driver, work);
+            run_on(driver, work, options);
         } catch (const std::system_error& error) {
             return error.code() == std::errc::resource_deadlock_would_occur && !testing::Test::HasFailure();
         }
@@ -129,6 +131,32 @@ TEST_F(deadlock, ends_shields_which_wait_for_what_will_never_come) {
     EXPECT_TRUE(end.exited_well()) << end.errors;
 }
 
+// Unlike a shield of the program's: its members may use variables around it.
+TEST_F(deadlock, does_not_end_the_wait_of_a_task_group_for_its_members) {
+    const auto end = end_of([] {
+        struct tells_its_end {
+            ~tells_its_end() {
+                this_fiber::sleep_for(1s);
+                coir::detail::report("member ends");
+            }
+        };
+        fiber<void> opener;
+        opener = spawn([&] {
+            {
+                coir::task_group group;
+                group.spawn([&] {
+                    const tells_its_end at_end;
+                    opener.wait();
+                });
+            }
+            coir::detail::report("group ends");
+        });
+        opener.wait();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_LT(end.errors.find("member ends"), end.errors.find("group ends")) << end.errors;
+}
+
 /// What is said while `work` runs beside a fiber that never rests.
 child_end beside_a_ticker(const std::function<void()>& work) {
     return in_child([&work] {
@@ -174,6 +202,35 @@ TEST_F(deadlock, of_some_is_told_while_others_run) {
     EXPECT_EQ(times(end, std::string{"\"second"} + cycle + "waits for the mutex 0x"), 1U) << end.errors;
     EXPECT_EQ(times(end, "\"first\" holds\n"), 1U) << end.errors;
     EXPECT_EQ(times(end, cycle), 2U) << "those behind them are not in it: " << end.errors;
+}
+
+// A search soon after another one is put off, and not forgotten when nobody wakes the loop.
+TEST_F(deadlock, of_some_right_after_others_is_told_too) {
+    const auto end = in_child([] {
+        fake_driver driver;
+        run_on(driver, [] {
+            const fiber<void> sleeper = spawn([] { this_fiber::sleep_for(24h); });
+            std::array<coir::mutex, 4> mutexes;
+            std::vector<fiber<void>> all;
+            for (const std::size_t i : {0U, 2U}) {
+                all.push_back(
+                    spawn({.name = "first"}, lock_both, std::ref(mutexes.at(i)), std::ref(mutexes.at(i + 1))));
+                all.push_back(
+                    spawn({.name = "second"}, lock_both, std::ref(mutexes.at(i + 1)), std::ref(mutexes.at(i))));
+                this_fiber::sleep_for(500ms);
+            }
+            this_fiber::sleep_for(1h);
+            coir::detail::report("an hour later");
+            all[0].cancel();
+            all[2].cancel();
+            all[1].join();
+            all[3].join();
+        });
+        return !testing::Test::HasFailure();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_EQ(times(end, cycle), 4U) << end.errors;
+    EXPECT_GT(end.errors.find("an hour later"), end.errors.rfind(cycle)) << end.errors;
 }
 
 TEST_F(deadlock, of_a_fiber_that_joins_who_waits_for_its_mutex_is_told_while_others_run) {
@@ -323,6 +380,64 @@ TEST_F(deadlock, is_not_where_a_descriptor_may_still_become_ready) {
         const std::lock_guard hold{mutex};
         EXPECT_EQ(driver.elapsed(), 1h);
     });
+}
+
+/// As a select() of a descriptor.
+class descriptor_case final : public coir::detail::selectable {
+public:
+    explicit descriptor_case(coir::detail::wait_kind kind) : selectable(kind) {}
+    bool try_now() override { return false; }
+    bool enter() noexcept override { return true; }
+    void leave() noexcept override {}
+    bool complete(coir::detail::wake_reason /*why*/) override { return true; }
+};
+
+// All but one wait for that one to end.
+TEST_F(deadlock, is_not_where_something_from_outside_may_still_come) {
+    using coir::detail::loop;
+    using coir::detail::wait_kind;
+    for (const wait_kind kind : {wait_kind::sleep, wait_kind::readable, wait_kind::writable, wait_kind::file}) {
+        fake_driver driver;
+        run_on(driver, [&] {
+            coir::detail::wait_record record{kind, nullptr};
+            driver.at(1h, [&] { loop::current()->wake(record, coir::detail::wake_reason::notified); });
+            spawn([&] { (void)loop::current()->wait(record, coir::deadline::never()); }).join();
+        });
+        EXPECT_EQ(driver.elapsed(), 1h);
+    }
+    for (const wait_kind kind : {wait_kind::readable, wait_kind::writable}) {
+        fake_driver driver;
+        run_on(driver, [&] {
+            coir::event event;
+            driver.at(1h, [&] { event.set(); });
+            spawn([&] { coir::select(descriptor_case{kind}, coir::is_set(event)); }).join();
+        });
+        EXPECT_EQ(driver.elapsed(), 1h);
+    }
+}
+
+// What they do in destructors may take longer than a shutdown.
+TEST_F(deadlock, has_ended_when_the_first_fiber_has) {
+    const auto work = [] {
+        struct sleeps_at_end {
+            ~sleeps_at_end() {
+                this_fiber::sleep_for(24h);
+                coir::detail::report("has slept");
+            }
+        };
+        const sleeps_at_end at_end;
+        std::array<fiber<void>, 2> ring;
+        for (std::size_t i = 0; i < ring.size(); ++i)
+            ring.at(i) = spawn([&ring, i] {
+                this_fiber::yield();
+                ring.at(1 - i).wait();
+            });
+        ring[0].wait();
+    };
+    const auto end = end_of(work, {.shutdown_deadline = 5s});
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_TRUE(end.says("has slept")) << end.errors;
+    EXPECT_FALSE(end.says("given up")) << end.errors;
 }
 
 TEST_F(deadlock, is_not_where_another_thread_may_still_come) {

@@ -86,6 +86,29 @@ TEST_F(keeps_errno, join) {
     }));
 }
 
+// Who ends leaves the stack, and who joins lends the turn; but not errno.
+TEST_F(keeps_errno, a_new_fiber_begins_without_one) {
+    run_on(driver, [] {
+        const auto look_and_leave_one = [] {
+            const int found = get_errno();
+            set_errno(EDOM);
+            return found;
+        };
+        std::vector<fiber<int>> in_turn;
+        for (int i = 0; i < 3; ++i)
+            in_turn.push_back(spawn(look_and_leave_one));
+        set_errno(EPERM);
+        this_fiber::yield();
+        for (fiber<int>& each : in_turn)
+            EXPECT_EQ(each.join(), 0);
+        for (int i = 0; i < 10; ++i) { // the first ones get a fresh stack, the others one that is known
+            set_errno(EPERM);
+            EXPECT_EQ(spawn(look_and_leave_one).join(), 0);
+            EXPECT_EQ(get_errno(), EPERM);
+        }
+    });
+}
+
 TEST_F(keeps_errno, join_that_gives_up) {
     EXPECT_TRUE(is_kept_across(driver, [] {
         fiber<void> worker = spawn([] { this_fiber::sleep_for(2s); });

@@ -199,4 +199,21 @@ TEST_F(an_exception_group, that_is_thrown_nowhere_is_reported) {
     EXPECT_FALSE(end.says("of the body")) << end.errors;
 }
 
+TEST_F(an_exception_group, of_which_join_has_thrown_the_first_reports_those_that_come_later) {
+    const auto end = in_child([] {
+        fake_driver driver;
+        run_on(driver, [] {
+            task_group group;
+            group.spawn(fail_with, "known", 1s);
+            EXPECT_THROW(group.join(), std::runtime_error);
+            const coir::shield in_peace; // who is told of the failure could not spawn
+            group.spawn([] { throw std::runtime_error("late one"); });
+        });
+        return !testing::Test::HasFailure();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_TRUE(end.says("thrown nowhere: late one")) << end.errors;
+    EXPECT_FALSE(end.says("known")) << end.errors;
+}
+
 } // namespace

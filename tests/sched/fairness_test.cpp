@@ -2,7 +2,11 @@
 
 #include "sched/fake_driver.hpp"
 
+#include <coir/channel.hpp>
+#include <coir/event.hpp>
 #include <coir/fiber.hpp>
+#include <coir/select.hpp>
+#include <coir/semaphore.hpp>
 #include <coir/this_fiber.hpp>
 #include <coir/with_timeout.hpp>
 
@@ -11,7 +15,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -365,6 +371,50 @@ TEST_F(fairness, fibers_that_spawn_and_join_do_not_keep_timers_waiting) {
     });
 }
 
+// Each begins on the stack of the one before, without a switch.
+TEST_F(fairness, fibers_that_each_spawn_the_next_do_not_keep_timers_waiting) {
+    driver.advance_at_each_look(10us);
+    run_on(driver, [this] {
+        bool done = false;
+        struct link {
+            bool& done;
+            void operator()() const {
+                if (!done)
+                    spawn(link{done}).detach();
+            }
+        };
+        spawn(link{done}).detach();
+        this_fiber::sleep_for(10ms);
+        EXPECT_LT(driver.elapsed(), 10ms + 200us);
+        done = true;
+        this_fiber::yield(); // the last of them ends
+    });
+}
+
+// Each lends its turn to the next. On fresh stacks, and then on ones that have been used more and more often.
+TEST_F(fairness, fibers_that_each_spawn_and_join_the_next_let_others_run) {
+    run_on(driver, [] {
+        int turns = 0;
+        const auto chain = [&turns](auto& self, int levels) -> void {
+            if (levels > 0)
+                spawn([&self, levels] { self(self, levels - 1); }).join();
+            else
+                EXPECT_GE(turns, 5);
+        };
+        for (int round = 0; round < 5; ++round) {
+            turns = 0;
+            const fiber<void> other = spawn([&] {
+                for (;;) {
+                    ++turns;
+                    this_fiber::yield();
+                }
+            });
+            this_fiber::yield();
+            chain(chain, 2'000);
+        }
+    });
+}
+
 // What calls that succeed without waiting cost: see loop::spend().
 TEST_F(fairness, a_fiber_whose_calls_always_succeed_lets_the_others_run_now_and_then) {
     driver.advance_at_each_look(10us);
@@ -385,6 +435,40 @@ TEST_F(fairness, a_fiber_whose_calls_always_succeed_lets_the_others_run_now_and_
         EXPECT_LE(others - before, 1000U);
         done = true;
         other.join();
+    });
+}
+
+// Of objects that other threads have used: they may always be faster.
+TEST_F(fairness, a_fiber_that_never_has_to_wait_for_other_threads_lets_the_others_run_now_and_then) {
+    driver.advance_at_each_look(10us);
+    run_on(driver, [] {
+        coir::channel<int> numbers{coir::channel<int>::unbounded};
+        coir::counting_semaphore<> permits{0};
+        coir::event event;
+        std::thread{[&] {
+            (void)numbers.try_receive();
+            (void)permits.try_acquire();
+        }}.join();
+        std::size_t turns = 0;
+        const fiber<void> other = spawn([&] {
+            for (;;) {
+                ++turns;
+                this_fiber::yield();
+            }
+        });
+        this_fiber::yield();
+        const auto expect_turns = [&](const std::function<void()>& call) {
+            const std::size_t before = turns;
+            for (int i = 0; i < 10'000; ++i)
+                call();
+            EXPECT_GE(turns - before, 10U);
+        };
+        expect_turns([&] { numbers.send(1); });
+        expect_turns([&] { (void)numbers.receive(); });
+        permits.release(10'000);
+        expect_turns([&] { permits.acquire(); });
+        event.set();
+        expect_turns([&] { coir::select(is_set(event)); });
     });
 }
 

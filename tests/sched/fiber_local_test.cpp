@@ -146,18 +146,23 @@ TEST_F(a_fiber_local, may_block_in_its_destructor_also_in_a_cancelled_fiber) {
     EXPECT_EQ(driver.elapsed(), 3s);
 }
 
-// As everything that a member does: its destructor may use the opener's variables.
+// As everything that a member does: its destructor may use the opener's variables, and block.
 TEST_F(a_fiber_local, of_a_member_of_a_task_group_is_destroyed_before_the_group_is_left) {
-    const fiber_local<std::unique_ptr<writes_at_end>> local;
+    const fiber_local<std::string> text;
+    const fiber_local<std::optional<last_words>> local;
     run_on(driver, [&] {
         std::string log;
         {
             coir::task_group group;
-            group.spawn([&] { local.get().reset(new writes_at_end{&log, 'd'}); });
+            group.spawn({.name = "member "}, [&] {
+                auto& words = local->emplace();
+                words.text = &text;
+                words.log = &log;
+            });
             group.join();
-            log += 'j';
+            log += "joined";
         }
-        EXPECT_EQ(log, "dj");
+        EXPECT_EQ(log, "words member joined");
     });
 }
 

@@ -129,6 +129,36 @@ TEST_F(join_order, a_deadline_in_the_past_lets_nobody_run) {
     });
 }
 
+// From then on there are stacks that have been used often, with which a join is quickest.
+void join_a_few() {
+    for (int i = 0; i < 10; ++i)
+        spawn([] {}).join();
+}
+
+TEST_F(join_order, a_deadline_holds_for_who_begins_in_the_turn_of_its_joiner) {
+    run_on(driver, [this] {
+        join_a_few();
+        auto slow = spawn([] { this_fiber::sleep_for(1h); });
+        EXPECT_FALSE(slow.wait(1s));
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+TEST_F(join_order, a_cancelled_joiner_is_told_so) {
+    run_on(driver, [] {
+        fiber<void> joiner = spawn([] {
+            join_a_few();
+            EXPECT_THROW(this_fiber::sleep_for(1h), coir::cancelled);
+            auto other = spawn([] { this_fiber::sleep_for(1h); });
+            EXPECT_THROW((void)other.wait(), coir::cancelled);
+            throw coir::cancelled{};
+        });
+        this_fiber::yield();
+        joiner.cancel();
+        EXPECT_THROW(joiner.join(), coir::cancelled);
+    });
+}
+
 TEST_F(join_order, a_joiner_that_is_cancelled_by_whom_it_joins_goes_on_once) {
     run_on(driver, [] {
         int ended = 0;
@@ -156,6 +186,36 @@ TEST_F(join_order, who_is_given_up_unstarted_is_cancelled_and_runs_no_blocking_c
             });
         }
         EXPECT_FALSE(slept);
+    });
+}
+
+// As many fibers as the queue has places, and all of them are in it, beside the vacancy that one of them has left.
+TEST_F(join_order, nobody_loses_its_place_to_a_vacancy) {
+    run_on(driver, [] {
+        constexpr std::size_t places = 64; // it begins with so many
+        std::vector<int> runs(places - 3);
+        std::vector<fiber<void>> others;
+        fiber<void> joiner;
+        fiber<void> joined;
+        joiner = spawn([&] { EXPECT_THROW((void)joined.wait(), coir::cancelled); });
+        for (std::size_t i = 0; i < runs.size(); ++i) {
+            if (i == runs.size() / 2)
+                joined = spawn([&] {
+                    joiner.cancel();
+                    this_fiber::yield();
+                });
+            others.push_back(spawn([&runs, i] {
+                this_fiber::yield();
+                ++runs[i];
+            }));
+        }
+        this_fiber::yield();
+        joiner.join();
+        joined.join();
+        for (auto& each : others)
+            each.join();
+        for (const int count : runs)
+            EXPECT_EQ(count, 1);
     });
 }
 

@@ -128,6 +128,14 @@ TEST(offload, within_its_own_thread_calls_directly) {
     });
 }
 
+// In a loop of its own, too, if no other thread is free.
+TEST(offload, within_a_loop_on_its_own_thread_calls_directly) {
+    run([] {
+        offload_pool pool{{.most_threads = 1}};
+        EXPECT_EQ(offload(pool, [&] { return run([&] { return offload(pool, [] { return 5; }); }); }), 5);
+    });
+}
+
 TEST(offload_pool, starts_threads_when_they_are_needed_and_uses_idle_ones_again) {
     offload_pool pool{{.idle_time = 1h}};
     run([&] {
@@ -141,6 +149,20 @@ TEST(offload_pool, starts_threads_when_they_are_needed_and_uses_idle_ones_again)
         group.spawn([&] { offload(pool, [&] { both.arrive_and_wait(); }); });
         group.join();
         EXPECT_EQ(pool.thread_count(), 2U);
+    });
+}
+
+// One idle thread does not do for both: it has been told of the first, and has perhaps not begun with it.
+TEST(offload_pool, starts_a_thread_for_each_of_two_calls_at_once) {
+    run([] {
+        for (int i = 0; i < 100; ++i) {
+            offload_pool pool{{.most_threads = 2}};
+            offload(pool, [] {});
+            std::barrier<> both{2};
+            fiber<void> first = spawn([&] { offload(pool, [&] { both.arrive_and_wait(); }); });
+            offload(pool, [&] { both.arrive_and_wait(); });
+            first.join();
+        }
     });
 }
 

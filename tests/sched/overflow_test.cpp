@@ -118,7 +118,8 @@ TEST(overflow, of_a_fiber_that_took_over_the_stack_of_an_earlier_one) {
     const auto end = in_child([] {
         coir::run([] {
             coir::spawn({.name = "earlier"}, [] {}).detach();
-            coir::spawn({.name = "later"}, overflow).join();
+            coir::spawn({.name = "later"}, overflow).detach(); // a join would let it begin before the earlier one
+            this_fiber::yield();
         });
         return never_comes_here();
     });
@@ -214,6 +215,7 @@ TEST(overflow, is_told_from_a_write_beyond_the_upper_end) {
     const auto end = in_child([] {
         coir::run([] {
             const auto neighbour = coir::spawn([] { this_fiber::sleep_for(std::chrono::hours{1}); });
+            this_fiber::yield(); // before it runs it has neither stack nor guard
             write_upwards(static_cast<volatile char*>(__builtin_frame_address(0)));
         });
         return never_comes_here();

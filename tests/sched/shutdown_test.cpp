@@ -103,6 +103,34 @@ TEST_F(shutdown, waits_for_those_that_take_their_time) {
     EXPECT_EQ(driver.elapsed(), 4s);
 }
 
+TEST_F(shutdown, cancels_who_is_spawned_meanwhile_but_not_the_members_of_who_is_shielded) {
+    std::string log;
+    const auto sleep_and_tell = [&log](const char* name) {
+        try {
+            this_fiber::sleep_for(1s);
+            log += std::string{name} + " slept ";
+        } catch (const cancelled&) {
+            log += std::string{name} + " cancelled ";
+            throw;
+        }
+    };
+    run_on(
+        driver,
+        [&] {
+            spawn([&] {
+                const coir::shield in_peace;
+                this_fiber::sleep_for(1s);
+                spawn(sleep_and_tell, "new").detach();
+                coir::task_group group;
+                group.spawn(sleep_and_tell, "member");
+            }).detach();
+            this_fiber::yield();
+        },
+        five_seconds);
+    EXPECT_EQ(log, "new cancelled member slept ");
+    EXPECT_EQ(driver.elapsed(), 2s);
+}
+
 TEST_F(shutdown, names_at_the_deadline_who_has_not_ended_and_what_it_waits_for) {
     const auto end = in_child([] {
         fake_driver driver;
@@ -312,6 +340,20 @@ TEST_F(shutdown, leaves_the_waiters_behind_fibers_that_were_given_up_their_turn)
         }
         other.join();
         return !testing::Test::HasFailure();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+}
+
+TEST_F(shutdown, leaves_scopes_of_fibers_that_were_given_up_harmless) {
+    const auto end = in_child([] {
+        coir::cancel_scope* scope = nullptr;
+        give_up_who([&] {
+            coir::cancel_scope inside;
+            scope = &inside; // which stays where it is
+            this_fiber::sleep_for(24h);
+        });
+        scope->cancel();
+        return scope != nullptr;
     });
     EXPECT_TRUE(end.exited_well()) << end.errors;
 }

@@ -292,6 +292,21 @@ TEST_F(spawn_join, does_not_take_the_fiber_that_another_has_put_into_the_handle_
         EXPECT_THROW(second.join(), std::logic_error);
         EXPECT_TRUE(worker.joinable());
     });
+    run_on(driver, [] { // nor one that has ended as well
+        fiber<int> worker = spawn([] {
+            this_fiber::sleep_for(1s);
+            return 5;
+        });
+        fiber<int> other = spawn([] { return 6; });
+        fiber<void> first = spawn([&] {
+            EXPECT_EQ(worker.join(), 5);
+            worker = std::move(other);
+        });
+        fiber<int> second = spawn([&] { return worker.join(); });
+        first.join();
+        EXPECT_THROW(second.join(), std::logic_error);
+        EXPECT_EQ(worker.join(), 6);
+    });
 }
 
 TEST_F(spawn_join, survives_that_the_handle_is_moved_meanwhile) {

@@ -9,6 +9,7 @@
 #include <coir/fiber.hpp>
 #include <coir/run.hpp>
 #include <coir/this_fiber.hpp>
+#include <coir/with_timeout.hpp>
 
 #include <gtest/gtest.h>
 
@@ -145,6 +146,14 @@ TEST(steady_loop, of_deep_fibers_makes_no_system_call) {
     if (is_emulated())
         GTEST_SKIP() << "seccomp would count the calls of qemu";
     expect_no_system_calls([] { spawn(use_stack, deep).join(); });
+}
+
+// It counts its scopes with deadlines, to have room for all of them.
+TEST(steady_loop, of_deadlines_that_are_met_or_not_makes_no_system_call) {
+    if (is_emulated())
+        GTEST_SKIP() << "seccomp would count the calls of qemu";
+    expect_no_system_calls([] { coir::with_timeout(1h, [] { this_fiber::yield(); }); });
+    expect_no_system_calls([] { EXPECT_FALSE(coir::try_with_timeout(1ms, [] { this_fiber::sleep_for(1h); })); });
 }
 
 // More stacks than the pool keeps come and go, and now and then the loop has nothing to do.

@@ -65,6 +65,60 @@ TEST_F(a_task_group, that_fails_while_a_scope_inside_it_unwinds_throws_the_failu
     });
 }
 
+// It is the group's, and not that of a scope in a destructor that it runs, or behind a shield.
+TEST_F(a_task_group, whose_failure_is_thrown_elsewhere_leaves_timeouts_what_they_are) {
+    struct times_out_at_end {
+        ~times_out_at_end() {
+            EXPECT_FALSE(coir::try_with_timeout(1s, [] { this_fiber::sleep_for(1h); }));
+        }
+    };
+    run_on(driver, [this] {
+        EXPECT_THROW(
+            {
+                task_group group;
+                group.spawn(fail_after, 1s, "member");
+                const times_out_at_end at_end;
+                this_fiber::sleep_for(1h);
+            },
+            failure);
+        EXPECT_EQ(driver.elapsed(), 2s);
+        bool timed_out = false;
+        EXPECT_THROW(
+            {
+                task_group group;
+                group.spawn(fail_after, 1s, "member");
+                {
+                    const coir::shield in_peace;
+                    timed_out = !coir::try_with_timeout(2s, [] { this_fiber::sleep_for(1h); });
+                }
+                this_fiber::sleep_for(1h);
+            },
+            failure);
+        EXPECT_TRUE(timed_out);
+        EXPECT_EQ(driver.elapsed(), 4s);
+    });
+}
+
+TEST_F(a_task_group, that_fails_in_a_cancelled_fiber_does_not_hide_the_cancellation) {
+    run_on(driver, [] {
+        fiber<void> worker = spawn([] {
+            task_group group;
+            group.spawn([] {
+                const coir::shield in_peace;
+                fail_after(1s, "member");
+            });
+            {
+                const coir::shield in_peace;
+                this_fiber::sleep_for(3s);
+            }
+            this_fiber::sleep_for(1h);
+        });
+        this_fiber::sleep_for(2s);
+        worker.cancel();
+        EXPECT_THROW(worker.join(), cancelled);
+    });
+}
+
 TEST_F(a_task_group, is_cancelled_as_a_whole_from_anywhere) {
     run_on(driver, [] {
         std::string log;
@@ -275,6 +329,25 @@ TEST_F(a_task_group, inside_a_member_is_reached_through_all_that_are_around_it) 
         worker.join();
         EXPECT_EQ(log, "cancelled cancelled slept ");
         EXPECT_EQ(driver.elapsed(), 3s);
+    });
+}
+
+// Its opener may spawn nevertheless: behind a shield.
+TEST_F(a_task_group, opened_when_the_fiber_has_been_cancelled_cancels_its_members) {
+    run_on(driver, [this] {
+        std::string log;
+        fiber<void> worker = spawn([&] {
+            EXPECT_THROW(this_fiber::sleep_for(1h), cancelled);
+            task_group group;
+            const coir::shield in_peace; // around none of the members
+            group.spawn([&] { sleep_and_tell(1h, log); });
+            this_fiber::sleep_for(1s);
+        });
+        this_fiber::yield();
+        worker.cancel();
+        worker.join();
+        EXPECT_EQ(log, "cancelled ");
+        EXPECT_EQ(driver.elapsed(), 1s);
     });
 }
 

@@ -134,6 +134,42 @@ TEST_F(max_concurrent, given_and_cancelled_in_the_same_turn_spawns) {
     });
 }
 
+// It is still in the queue, but will not take the place.
+TEST_F(max_concurrent, gives_no_place_to_who_has_just_been_cancelled) {
+    run_on(driver, [] {
+        std::string log;
+        fiber<void> impatient;
+        task_group group{.max_concurrent = 1};
+        group.spawn([&] {
+            sleep_a_second();
+            impatient.cancel(); // and leaves its place in the same turn
+        });
+        impatient = spawn([&] { group.spawn([&] { log += "impatient "; }); });
+        fiber<void> patient = spawn([&] { group.spawn([&] { log += "patient "; }); });
+        EXPECT_THROW(impatient.join(), cancelled);
+        patient.join();
+        group.join();
+        EXPECT_EQ(log, "patient ");
+    });
+}
+
+TEST_F(max_concurrent, gives_the_place_to_the_next_when_a_spawn_fails) {
+    run_on(driver, [this] {
+        bool spawned = false;
+        task_group group{.max_concurrent = 1};
+        group.spawn(sleep_a_second);
+        fiber<void> fails = spawn([&] {
+            EXPECT_THROW(group.spawn({.stack_size = 1}, [] {}), std::invalid_argument); // too small
+        });
+        fiber<void> next = spawn([&] { group.spawn([&] { spawned = true; }); });
+        fails.join();
+        next.join();
+        group.join();
+        EXPECT_TRUE(spawned);
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
 TEST_F(max_concurrent, waiting_for_a_place_ends_with_the_failure_of_the_group) {
     run_on(driver, [this] {
         bool spawned = false;
@@ -210,6 +246,43 @@ TEST_F(max_concurrent, members_that_wait_in_spawn_with_a_deadline_are_no_deadloc
         group.join();
         EXPECT_FALSE(spawned);
         EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+// One of them is enough.
+TEST_F(max_concurrent, members_that_wait_in_spawn_beside_one_with_a_deadline_are_no_deadlock) {
+    run_on(driver, [this] {
+        bool in_time = true;
+        bool spawned = false;
+        task_group group{.max_concurrent = 2};
+        group.spawn([&] { in_time = coir::try_with_timeout(1s, [&] { group.spawn([] {}); }); });
+        group.spawn([&] {
+            this_fiber::yield(); // the other one waits already
+            group.spawn([&] { spawned = true; });
+        });
+        group.join();
+        EXPECT_FALSE(in_time);
+        EXPECT_TRUE(spawned);
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+// It will start a member, which will end.
+TEST_F(max_concurrent, a_member_that_waits_in_spawn_while_a_stranger_has_been_given_a_place_is_no_deadlock) {
+    run_on(driver, [] {
+        std::string log;
+        task_group group{.max_concurrent = 2};
+        group.spawn(sleep_a_second);
+        group.spawn([&] {
+            sleep_a_second(); // ends right after the other one, before the stranger has run
+            group.spawn([&] { log += "member's "; });
+        });
+        fiber<void> stranger = spawn([&] { group.spawn([&] { log += "stranger's "; }); });
+        this_fiber::yield();
+        group.join();
+        stranger.join();
+        group.join();
+        EXPECT_EQ(log, "stranger's member's ");
     });
 }
 

@@ -149,6 +149,37 @@ TEST_F(timers, may_be_more_than_the_runs_take) {
     EXPECT_EQ(queue.earliest(), for_ever);
 }
 
+// A run that is full takes more only in place of gaps, and those of earlier times do not count.
+TEST_F(timers, do_not_take_the_places_of_others) {
+    const auto arm_many = [this](loop_time first) {
+        for (loop_time when = first; when < first + 40'000; ++when)
+            arm(when);
+    };
+    const auto expect_many = [this](loop_time first, loop_time end) {
+        for (loop_time when = first; when < end; ++when) {
+            ASSERT_EQ(queue.earliest(), when);
+            ASSERT_NE(queue.pop_due(when), nullptr);
+        }
+    };
+    queue.disarm(arm(0));
+    arm_many(1);
+    expect_many(1, 40'001);
+    arm_many(100'000); // those that have been taken out have left gaps
+    expect_many(100'000, 140'000);
+    std::vector<wait_record*> armed;
+    constexpr loop_time places = 16'384; // that a run has at most
+    for (loop_time when = 0; when < places; ++when)
+        armed.push_back(&arm(200'000 + when));
+    constexpr loop_time disarmed = 9'000;
+    for (loop_time i = 1; i <= disarmed; ++i)
+        queue.disarm(*armed[static_cast<std::size_t>(i)]);
+    arm_many(300'000); // closes the gaps first
+    expect_many(200'000, 200'001);
+    expect_many(200'001 + disarmed, 200'000 + places);
+    expect_many(300'000, 340'000);
+    EXPECT_EQ(queue.earliest(), for_ever);
+}
+
 TEST_F(timers, keep_their_places_when_more_room_is_made) {
     std::vector<wait_record*> armed;
     for (loop_time when = 0; when < 1'000; ++when) {

@@ -207,6 +207,42 @@ TEST_F(limits, address_space_is_named_when_it_ends) {
     EXPECT_EXIT(std::_Exit(test()), well, "");
 }
 
+// So many promises as can be kept; also when there has been more room before.
+TEST_F(limits, address_space_that_ends_is_told_to_who_wants_a_promise) {
+    if (is_emulated())
+        GTEST_SKIP() << "qemu does not hand RLIMIT_AS on, which would be its own limit as well";
+    const auto test = [](std::size_t used_before) {
+        stack_pool pool{default_stack_size};
+        std::array<stack, 600> all{};
+        for (std::size_t i = 0; i < used_before; ++i) {
+            pool.promise();
+            all.at(i) = pool.allocate(nullptr);
+        }
+        for (std::size_t i = 0; i < used_before; ++i) {
+            pool.deallocate(all.at(i).bottom);
+            pool.end_promise();
+        }
+        while (pool.trim(0, 64)) {}
+        pool.promise();
+        const rlimit limit{1 << 20, 1 << 20}; // less than there is
+        if (::setrlimit(RLIMIT_AS, &limit) != 0)
+            return 1;
+        std::size_t promised = 1;
+        try {
+            for (; promised < 10'000; ++promised)
+                pool.promise();
+            return 2;
+        } catch (const std::system_error&) {}
+        if (promised >= all.size()) // what has been unmapped cannot be had again
+            return 3;
+        for (; promised > 0; --promised)
+            (void)pool.allocate(nullptr);
+        return 0;
+    };
+    EXPECT_EXIT(std::_Exit(test(0)), well, "");
+    EXPECT_EXIT(std::_Exit(test(600)), well, "");
+}
+
 /// Why all memory cannot be locked here; empty: it can. What may be locked without a privilege (RLIMIT_MEMLOCK, 8 MiB on most
 /// systems) is less than the programs and the first slab have.
 std::string why_not_lockable() {

@@ -323,6 +323,10 @@ TEST_F(stack_pool, keeps_address_space_for_those_who_have_a_promise) {
     for (const stack& each : all)
         pool.deallocate(each.bottom); // and the promises stay
     while (pool.trim(0, 64)) {}
+    for (const stack& each : all) {
+        unsigned char present = 0;
+        ASSERT_EQ(::mincore(each.bottom, page_size(), &present), 0) << "is not mapped";
+    }
     for (int i = 0; i < 1000; ++i)
         all[static_cast<std::size_t>(i)] = pool.allocate(nullptr);
     std::sort(all.begin(), all.end(), [](const stack& a, const stack& b) { return a.bottom < b.bottom; });

@@ -258,6 +258,22 @@ TEST_F(broadcast, destroys_values_in_the_open) {
     });
 }
 
+TEST_F(broadcast, keeps_no_value_for_a_reader_that_waits_for_the_next) {
+    run_on(driver, [] {
+        coir::broadcast<std::shared_ptr<int>> values{1};
+        auto subscription = values.subscribe();
+        const auto value = std::make_shared<int>(1);
+        values.send(value);
+        const fiber<void> reader = spawn([&] {
+            for (const auto& each : subscription)
+                EXPECT_EQ(each, value);
+        });
+        this_fiber::sleep_for(1s);
+        EXPECT_EQ(value.use_count(), 1);
+        values.close();
+    });
+}
+
 TEST(broadcast_across_threads, brings_all_to_loops_and_threads) {
     constexpr int count = 1000;
     coir::broadcast<int> numbers{8};

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ranges>
@@ -321,6 +322,153 @@ TEST_F(channels, a_slow_move_serves_all_who_have_come_meanwhile) {
         for (int i = 0; i <= count; ++i)
             EXPECT_EQ(got[static_cast<std::size_t>(i)], i);
     });
+}
+
+/// Whose next move does something before: takes its time, throws.
+struct eventful {
+    explicit eventful(int n) : number(n) {}
+    eventful(eventful&& other) : number(other.number) {
+        if (const auto what = std::exchange(at_next_move, nullptr))
+            what();
+    }
+    eventful& operator=(eventful&&) = delete;
+    ~eventful() = default;
+    int number;
+    static inline std::function<void()> at_next_move;
+};
+
+void sleep_a_second() {
+    this_fiber::sleep_for(1s);
+}
+
+void sleep_and_fail() {
+    sleep_a_second();
+    throw std::runtime_error("moving");
+}
+
+/// The next message, or 0 at the end.
+int next_of(channel<eventful>& messages) {
+    const std::optional<eventful> next = messages.receive();
+    return next ? next->number : 0;
+}
+
+TEST_F(channels, a_message_whose_receiver_fails_is_the_first_again) {
+    run_on(driver, [] {
+        for (const bool is_alone : {false, true}) {
+            channel<eventful> messages{3};
+            messages.send(eventful{1});
+            messages.send(eventful{2});
+            eventful::at_next_move = sleep_and_fail;
+            fiber<int> fails = spawn([&] { return next_of(messages); });
+            this_fiber::yield();
+            if (is_alone) { // the other has gone when it comes back
+                EXPECT_EQ(next_of(messages), 2);
+            }
+            EXPECT_THROW(fails.join(), std::runtime_error);
+            messages.send(eventful{3});
+            EXPECT_EQ(next_of(messages), 1);
+            EXPECT_EQ(next_of(messages), is_alone ? 3 : 2);
+        }
+    });
+}
+
+// The sender moves it on behalf of a receiver, who then tries again.
+TEST_F(channels, a_message_that_cannot_be_moved_to_who_waits_is_the_first_again) {
+    run_on(driver, [] {
+        channel<eventful> messages{3};
+        eventful first{1};
+        fiber<void> sender = spawn([&] {
+            eventful::at_next_move = [] {
+                sleep_a_second();
+                eventful::at_next_move = sleep_and_fail; // into the receiver
+            };
+            messages.send(std::move(first));
+        });
+        fiber<int> receiver = spawn([&] { return next_of(messages); });
+        this_fiber::sleep_for(1500ms);
+        messages.send(eventful{2});
+        sender.join();
+        EXPECT_EQ(receiver.join(), 1);
+        EXPECT_EQ(next_of(messages), 2);
+        messages.close();
+        EXPECT_EQ(next_of(messages), 0);
+    });
+}
+
+TEST_F(channels, closed_while_a_message_is_on_its_way_end_when_it_has_come) {
+    run_on(driver, [this] {
+        channel<eventful> messages{1};
+        fiber<void> sender = spawn([&] {
+            eventful message{1};
+            eventful::at_next_move = sleep_a_second;
+            messages.send(std::move(message));
+        });
+        fiber<int> first = spawn([&] { return next_of(messages); });
+        fiber<int> second = spawn([&] { return next_of(messages); });
+        this_fiber::yield();
+        messages.close();
+        EXPECT_EQ(first.join(), 1);
+        EXPECT_EQ(second.join(), 0);
+        EXPECT_EQ(driver.elapsed(), 1s);
+    });
+}
+
+// Who has it might fail, and leave it to the others.
+TEST_F(channels, closed_while_the_last_message_is_being_taken_end_when_it_has_gone) {
+    run_on(driver, [this] {
+        channel<eventful> messages{1};
+        messages.send(eventful{1});
+        eventful::at_next_move = sleep_a_second;
+        fiber<int> first = spawn([&] { return next_of(messages); });
+        this_fiber::yield();
+        messages.close();
+        EXPECT_EQ(next_of(messages), 0);
+        EXPECT_EQ(driver.elapsed(), 1s);
+        EXPECT_EQ(first.join(), 1);
+    });
+}
+
+// What it was told while it moved for another is not its own: it has swallowed nothing.
+TEST_F(channels, cancelled_while_moving_on_behalf_of_another_is_told_later) {
+    const child_end end = in_child([this] {
+        run_on(driver, [] {
+            channel<eventful> messages{1};
+            fiber<void> sender = spawn([&] {
+                eventful message{1};
+                eventful::at_next_move = [] {
+                    sleep_a_second();
+                    eventful::at_next_move = [] { this_fiber::sleep_for(1h); };
+                };
+                messages.send(std::move(message));
+                EXPECT_THROW(sleep_a_second(), cancelled);
+            });
+            fiber<int> receiver = spawn([&] { return next_of(messages); });
+            this_fiber::sleep_for(2s);
+            sender.cancel();
+            sender.join();
+            EXPECT_EQ(receiver.join(), 1);
+
+            messages.send(eventful{2});
+            eventful waits{3};
+            fiber<void> behind = spawn([&] { messages.send(std::move(waits)); });
+            fiber<void> taker = spawn([&] {
+                this_fiber::yield();
+                eventful::at_next_move = [] {
+                    eventful::at_next_move = [] { this_fiber::sleep_for(1h); }; // out of the one that waits
+                };
+                EXPECT_EQ(next_of(messages), 2);
+                EXPECT_THROW(sleep_a_second(), cancelled);
+            });
+            this_fiber::sleep_for(1s);
+            taker.cancel();
+            taker.join();
+            behind.join();
+            EXPECT_EQ(next_of(messages), 3);
+        });
+        return !testing::Test::HasFailure();
+    });
+    EXPECT_TRUE(end.exited_well()) << end.errors;
+    EXPECT_EQ(end.errors, "");
 }
 
 } // namespace

@@ -190,6 +190,21 @@ TEST_F(future, of_async_does_not_outlive_what_it_borrows) {
         coir::future<int> answer = coir::async([captured] { return *captured; });
         EXPECT_EQ(answer.get(), 1);
         EXPECT_EQ(captured.use_count(), 1);
+
+        struct slow_to_end { // has a copy of the pointer until it has slept
+            std::shared_ptr<int> copy;
+            explicit slow_to_end(std::shared_ptr<int> of) : copy(std::move(of)) {}
+            slow_to_end(slow_to_end&&) = default;
+            slow_to_end& operator=(slow_to_end&&) = delete;
+            ~slow_to_end() {
+                if (copy)
+                    this_fiber::sleep_for(1s);
+            }
+            int operator()() const { return *copy; }
+        };
+        answer = coir::async(slow_to_end{captured});
+        EXPECT_EQ(answer.get(), 1);
+        EXPECT_EQ(captured.use_count(), 1);
     });
 }
 

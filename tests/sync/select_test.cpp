@@ -12,6 +12,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -255,6 +256,67 @@ TEST_F(select, called_for_a_message_that_somebody_has_put_back_takes_it) {
         }
     });
     EXPECT_EQ(driver.elapsed(), 20s);
+}
+
+TEST_F(select, does_not_take_a_message_for_sent_that_could_not_be_moved) {
+    run_on(driver, [] {
+        channel<unmoved_at_first> messages;
+        bool sent = false;
+        fiber<void> sending = spawn([&] {
+            unmoved_at_first message;
+            EXPECT_EQ(coir::select(send_to(messages, message), after(1h)), 0U);
+            sent = true;
+        });
+        this_fiber::yield();
+        this_fiber::yield();
+        unmoved_at_first::fails = true;
+        EXPECT_THROW((void)messages.receive(), std::runtime_error);
+        this_fiber::sleep_for(1s);
+        EXPECT_FALSE(sent);
+        EXPECT_TRUE(messages.receive(1s));
+        sending.join();
+    });
+}
+
+/// Is never possible. Something happens while the cases are entered: after select() has looked at them, and before it waits.
+class meanwhile final : public coir::detail::selectable {
+public:
+    explicit meanwhile(std::function<void()> what) : what_(std::move(what)) {}
+    bool try_now() override { return false; }
+    bool enter() noexcept override {
+        what_();
+        return true;
+    }
+    void leave() noexcept override {}
+    bool complete(coir::detail::wake_reason /*why*/) override { return false; }
+
+private:
+    std::function<void()> what_;
+};
+
+// The cases are in any order: so several times.
+TEST_F(select, sees_what_becomes_possible_before_it_waits) {
+    run_on(driver, [this] {
+        for (int i = 0; i < 20; ++i) {
+            const auto take = [](channel<int>& from) { (void)from.try_receive(); };
+            const auto close = [](channel<int>& which) { which.close(); };
+            int message = 1;
+            channel<int> full{1};
+            EXPECT_TRUE(full.try_send(0));
+            EXPECT_EQ(coir::select(send_to(full, message), meanwhile{[&] { take(full); }}, after(1h)), 0U);
+            EXPECT_THROW(coir::select(send_to(full, message), meanwhile{[&] { close(full); }}, after(1h)),
+                         std::system_error);
+            channel<int> empty{1};
+            EXPECT_EQ(coir::select(receive_from(empty, first), meanwhile{[&] { (void)empty.try_send(1); }}, after(1h)),
+                      0U);
+            EXPECT_EQ(first, 1);
+            EXPECT_EQ(coir::select(receive_from(empty, first), meanwhile{[&] { close(empty); }}, after(1h)), 0U);
+            EXPECT_EQ(first, std::nullopt);
+            coir::event happens;
+            EXPECT_EQ(coir::select(is_set(happens), meanwhile{[&] { happens.set(); }}, after(1h)), 0U);
+        }
+        EXPECT_EQ(driver.elapsed(), 0s);
+    });
 }
 
 TEST_F(select, many_selectors_on_many_channels_lose_nothing) {

@@ -1,3 +1,4 @@
+#include "child_process.hpp"
 #include "sched/fake_driver.hpp"
 
 #include <coir/cancelled.hpp>
@@ -196,6 +197,15 @@ TEST_F(shared_mutex, misuse_that_is_seen) {
         const std::shared_lock together{mutex};
         EXPECT_THROW(mutex.unlock(), std::logic_error);
     });
+    const child_end end = in_child([this] {
+        run_on(driver, [] {
+            coir::shared_mutex shared;
+            shared.lock_shared();
+        });
+        return true;
+    });
+    EXPECT_TRUE(end.was_killed_by(SIGABRT));
+    EXPECT_TRUE(end.says("destroys a shared_mutex that readers hold")) << end.errors;
 }
 
 } // namespace
