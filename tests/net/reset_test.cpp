@@ -73,6 +73,20 @@ TEST_F(reset, is_told_by_everything_that_reads_or_writes_naming_the_peer) {
     });
 }
 
+// The kernel tells it once, and then there is the end: that must not look like all there was.
+TEST_F(reset, is_told_by_each_copy_and_by_whoever_reads_after_it) {
+    coir::run([] {
+        tcp_pair made = connect_tcp();
+        tcp_pair onward = connect_tcp();
+        reset_by(made.far);
+        for (int i = 0; i < 2; ++i)
+            EXPECT_EQ(error_of([&](auto& error) { io::copy(made.near, onward.near, io::no_limit, error, 5s); }),
+                      std::errc::connection_reset);
+        std::array<std::byte, 1> byte{};
+        EXPECT_EQ(thrown_by([&] { made.near.read_some(byte, 5s); }), std::errc::connection_reset);
+    });
+}
+
 TEST_F(reset, while_writing) {
     coir::run([] {
         tcp_pair made = connect_tcp();
