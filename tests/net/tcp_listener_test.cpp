@@ -248,6 +248,16 @@ int accept_without_descriptors() {
             waiting.join();
             status = 14;
         } catch (const cancelled&) {}
+        // Closed during the pause, after which there is another one at its number.
+        const int number = hoard.back().take();
+        ::dup2(made.native_handle(), number);
+        tcp_listener closed{io::descriptor{number}};
+        auto accepting = spawn([&] { return error_of([&](auto& failed) { closed.accept(failed); }); });
+        this_fiber::sleep_for(1ms);
+        closed.close();
+        hoard.back().reset(::dup2(made.native_handle(), number));
+        if (accepting.join() != std::errc::bad_file_descriptor)
+            status = 16;
         // Closing a few is enough to go on, with the connections that wait.
         for (int i = 0; i < 5; ++i)
             hoard.pop_back();
