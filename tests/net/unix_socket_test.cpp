@@ -257,6 +257,8 @@ TEST_F(unix_socket, who_removes_the_path) {
                       return std::filesystem::exists(path("s")) ? 0 : 1;
                   }),
                   0);
+        EXPECT_EQ(thrown_by([] { unix_listener{unix_endpoint{}}; }),
+                  std::errc::invalid_argument); // no name, no clients
         // Who takes over a socket does not remove its path either.
         {
             unix_listener adopted{io::descriptor{::fcntl(parent.native_handle(), F_DUPFD_CLOEXEC, 0)}};
