@@ -239,10 +239,13 @@ TEST_F(borrowed, a_terminal_that_nobody_reads) {
     const raw inside{inside_number};
     coir::run([&] {
         const std::vector<std::byte> much(1'000'000, std::byte{'\n'}); // each becomes two
-        EXPECT_EQ(error_of([&](auto& error) { io::write_all(inside.get(), much, error, 5ms); }), std::errc::timed_out);
-        std::vector<std::byte> shown(1'000); // some room again, not enough for all
-        EXPECT_EQ(io::read_all(outside.get(), shown, 5s), shown.size());
-        EXPECT_EQ(error_of([&](auto& error) { io::write_all(inside.get(), much, error, 5ms); }), std::errc::timed_out);
+        for (int i = 0; i < 2; ++i) {
+            std::error_code error;
+            while (io::write_all(inside.get(), much, error, 5ms) != 0)
+                EXPECT_EQ(error, std::errc::timed_out);
+            std::array<std::byte, 1'000> shown{}; // some room again, not enough for all
+            EXPECT_NE(io::read_some(outside.get(), shown, 5s), 0U);
+        }
     });
 }
 
