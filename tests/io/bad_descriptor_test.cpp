@@ -101,6 +101,7 @@ TEST_F(bad_descriptor, closed_by_others_before_the_loop_looks) {
                 spawn([number] { return error_of([&](auto& error) { io::read_some(number, buffer, error); }); });
             auto waiter = spawn([number] { return error_of([&](auto& error) { io::wait_readable(number, error); }); });
             auto closer = spawn([number] { ::syscall(SYS_close, number); });
+            this_fiber::yield(); // in this order: join() would begin with the closer
             closer.join();
             EXPECT_EQ(reader.join(), std::errc::bad_file_descriptor);
             EXPECT_EQ(waiter.join(), std::errc::bad_file_descriptor);
