@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <fcntl.h>
 #include <poll.h>
+#include <span>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +18,19 @@ namespace {
 bool is_file(int number) noexcept {
     descriptor_kind kind{};
     return find_kind(number, kind) == 0 && kind == descriptor_kind::file;
+}
+
+// How much can be written to what poll calls ready: a longer write may block for the rest. A terminal has room for 256 bytes then;
+// but it may make several of a control character, and has perhaps room for one of these only.
+std::size_t room_when_ready(int number, const void* data, std::size_t size) noexcept {
+    if (is_file(number))
+        return size;
+    if (::isatty(number) == 0)
+        return std::min<std::size_t>(size, PIPE_BUF);
+    constexpr std::size_t least_room_of_terminal = 256;
+    const std::span text{static_cast<const unsigned char*>(data), std::min(size, least_room_of_terminal)};
+    const auto control = std::ranges::find_if(text, [](unsigned char c) { return c < ' '; });
+    return static_cast<std::size_t>(std::max<std::ptrdiff_t>(control - text.begin(), 1));
 }
 
 bool is_open_for(int number, short events) noexcept {
@@ -90,8 +105,7 @@ ssize_t write_borrowed(int number, const iovec* pieces, int count) noexcept {
         return -1;
     if (is_file(number))
         return ::writev(number, pieces, count);
-    // "Ready" promises room for this much only; a longer write would block for the rest.
-    const iovec first{pieces->iov_base, std::min<std::size_t>(pieces->iov_len, PIPE_BUF)};
+    const iovec first{pieces->iov_base, room_when_ready(number, pieces->iov_base, pieces->iov_len)};
     return ::writev(number, &first, 1);
 }
 
@@ -112,7 +126,7 @@ ssize_t pwrite_borrowed(int number, const void* data, std::size_t size, off_t of
         return moved;
     if (!is_to_be_called(number, POLLOUT))
         return -1;
-    return ::pwrite(number, data, is_file(number) ? size : std::min<std::size_t>(size, PIPE_BUF), offset);
+    return ::pwrite(number, data, room_when_ready(number, data, size), offset);
 }
 
 } // namespace coir::detail

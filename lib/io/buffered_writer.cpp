@@ -67,7 +67,6 @@ std::size_t buffered_writer::write_all(std::span<const std::byte> piece, std::er
 
 std::size_t buffered_writer::flush(std::error_code& error, deadline until) noexcept {
     error.clear();
-    has_failed_ = false;
     return buffered().empty() ? 0 : send({}, error, until);
 }
 

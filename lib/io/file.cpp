@@ -178,8 +178,6 @@ int operate(loop& here, std::shared_ptr<open_file> file, file_operation operatio
         return detail::was_cancelled;
     if (!file)
         return EBADF;
-    if (operation.offset > most_offset || operation.length > most_offset)
-        return EINVAL;
     operation.number = file->number;
     return detail::perform(here, operation, until);
 }

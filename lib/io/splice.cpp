@@ -48,7 +48,7 @@ public:
             return -1;
         }
         note_broken(out_, error);
-        refusal_ = error;
+        refusal_ = error == EPIPE && out_.slot->broken != 0 ? out_.slot->broken : error;
         return 1;
     }
     static bool is_short(ssize_t) noexcept { return false; }

@@ -161,8 +161,6 @@ int bind_unix(int type, const net::unix_endpoint& local, const net::unix_bind_op
 
 int listen_unix(int type, const net::unix_endpoint& local, const net::unix_bind_options& options, int backlog,
                 io::descriptor& socket, bound_path& path) noexcept {
-    if (local.is_unnamed())
-        return EINVAL; // the kernel would choose a name that nobody knows
     io::descriptor made;
     bound_path made_path;
     if (const int error = bind_unix(type, local, options, made, made_path))

@@ -229,6 +229,26 @@ TEST_F(borrowed, a_terminal_shared_with_a_child) {
     EXPECT_EQ(::fcntl(inside.get(), F_GETFL), mode);
 }
 
+// It is in blocking mode, and what it takes depends on who reads it: only the fiber waits.
+TEST_F(borrowed, a_terminal_that_nobody_reads) {
+    int outside_number = -1;
+    int inside_number = -1;
+    if (::openpty(&outside_number, &inside_number, nullptr, nullptr, nullptr) != 0)
+        GTEST_SKIP() << "no pseudo-terminals here";
+    const raw outside{outside_number};
+    const raw inside{inside_number};
+    coir::run([&] {
+        const std::vector<std::byte> much(1'000'000, std::byte{'\n'}); // each becomes two
+        for (int i = 0; i < 2; ++i) {
+            std::error_code error;
+            while (io::write_all(inside.get(), much, error, 5ms) != 0)
+                EXPECT_EQ(error, std::errc::timed_out);
+            std::array<std::byte, 1'000> shown{}; // some room again, not enough for all
+            EXPECT_NE(io::read_some(outside.get(), shown, 5s), 0U);
+        }
+    });
+}
+
 // What an executed child inherits: the same mode that this process was given.
 TEST_F(borrowed, a_child_inherits_the_mode_unchanged) {
     ends made = make_pipe();

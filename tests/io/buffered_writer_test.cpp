@@ -257,6 +257,20 @@ TEST_F(writer, destroyed_after_a_failure_that_was_told_is_silent) {
               "");
 }
 
+TEST_F(writer, what_is_written_after_a_failure_is_told_of_again) {
+    const std::string said = said_on_stderr([] {
+        recording sink;
+        sink.room = 1;
+        buffered_writer out{sink};
+        std::error_code error;
+        out.write_all("abc");
+        out.flush(error);
+        EXPECT_EQ(error, std::errc::timed_out);
+        out.write_all("d");
+    });
+    EXPECT_NE(said.find("3 bytes that were never flushed"), std::string::npos) << said;
+}
+
 TEST_F(writer, destroyed_in_a_handler_of_an_older_exception_still_says_so) {
     const std::string said = said_on_stderr([] {
         struct tidies_up {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <sys/eventfd.h>
 #include <vector>
 
 namespace coir::test {
@@ -288,6 +289,57 @@ TEST_F(copying, from_what_is_opened_again_when_the_slice_ends) {
     });
 }
 
+// What is at the number of `to` when there is something to copy again gets nothing of it. An eventfd is read in small pieces.
+TEST_F(copying, into_what_is_opened_again_meanwhile) {
+    coir::run([] {
+        for (const bool in_small_pieces : {false, true}) {
+            auto sockets = net::unix_stream::pair();
+            const raw counter{::eventfd(0, EFD_CLOEXEC)};
+            auto to = net::unix_stream::pair();
+            auto other = net::unix_stream::pair();
+            const int in = in_small_pieces ? counter.get() : sockets.first.native_handle();
+            const int out = to.first.native_handle();
+            auto copier = spawn([&] { return error_of([&](auto& error) { io::copy(in, out, 8, error, 5s); }); });
+            this_fiber::sleep_for(1ms);
+            to.first.close();
+            io::descriptor reused{::dup2(other.first.native_handle(), out)};
+            if (in_small_pieces)
+                ASSERT_EQ(::eventfd_write(counter.get(), 1), 0);
+            else
+                sockets.second.write_all(bytes_of("not thus"), 5s);
+            EXPECT_EQ(copier.join(), std::errc::bad_file_descriptor);
+            reused.close();
+            other.first.close();
+            std::array<std::byte, 8> got{};
+            EXPECT_EQ(other.second.read_all(got, 5s), 0U);
+        }
+    });
+}
+
+// As above: `from` is another file when `to` has room at last, and keeps what it has.
+TEST_F(copying, in_small_pieces_from_what_is_opened_again_meanwhile) {
+    coir::run([] {
+        raw from{::eventfd(1, EFD_CLOEXEC)};
+        const raw other{::eventfd(2, EFD_CLOEXEC | EFD_NONBLOCK)};
+        auto to = net::unix_stream::pair();
+        while (::send(to.first.native_handle(), "x", 1, MSG_DONTWAIT) == 1) {}
+        const int in = from.take();
+        auto copier = spawn([&, out = to.first.native_handle()] {
+            return error_of([&](auto& error) { io::copy(in, out, 8, error, 5s); });
+        });
+        this_fiber::sleep_for(1ms);
+        io::close(in);
+        const raw reused{::dup2(other.get(), in)};
+        std::vector<std::byte> drain(1'000'000);
+        std::error_code error;
+        to.second.read_some(drain, error, 5s);
+        EXPECT_EQ(copier.join(), std::errc::bad_file_descriptor);
+        eventfd_t value = 0;
+        EXPECT_EQ(::eventfd_read(other.get(), &value), 0);
+        EXPECT_EQ(value, 2U);
+    });
+}
+
 TEST_F(copying, out_of_and_into_a_terminal) {
     for (const bool owned : {false, true})
         coir::run([owned] {
@@ -447,6 +499,7 @@ TEST_F(copying, what_can_go_wrong) {
         std::error_code error;
         io::read_all(full.read.get(), drain, error, 20ms);
         EXPECT_EQ(copier.join(), std::errc::bad_file_descriptor);
+        EXPECT_EQ(io::read_all(reused.read.get(), std::span{drain}.first(5), 5s), 5U); // that was not copied
     });
     EXPECT_THROW(io::copy(0, 1), std::logic_error);
     EXPECT_EQ(error_of([&](auto& error) { io::copy(0, 1, io::no_limit, error); }), std::errc::operation_not_permitted);

@@ -325,6 +325,30 @@ TEST_F(table, a_called_fiber_does_not_read_from_the_next_file_of_that_number) {
         });
 }
 
+// The same of a select: and who then waits for the other file is called.
+TEST_F(table, a_called_select_leaves_the_next_file_of_that_number_alone) {
+    for (const bool owned : {false, true})
+        coir::run([owned] {
+            ends made = make_sockets();
+            const int number = made.read.take();
+            std::optional<io::descriptor> owner;
+            if (owned)
+                owner.emplace(number);
+            auto selector = spawn([&] { return thrown_by([&] { coir::select(io::readable(number), after(10s)); }); });
+            this_fiber::sleep_for(100us);
+            ASSERT_EQ(::write(made.write.get(), "x", 1), 1);
+            loop::current()->driver().run_once(detail::without_waiting);
+            owner ? owner->close() : io::close(number);
+            ends next = make_sockets();
+            ASSERT_EQ(next.read.get(), number);
+            EXPECT_EQ(selector.join(), std::errc::bad_file_descriptor);
+            auto reader = spawn([&] { return io::read_some(number, buffer, 5s); });
+            this_fiber::sleep_for(100us);
+            ASSERT_EQ(::write(next.write.get(), "fresh", 5), 5);
+            EXPECT_EQ(reader.join(), 5U);
+        });
+}
+
 // Called, but something else has taken the data before the fiber runs: it goes before those who came later, as often as
 // that happens.
 TEST_F(table, who_was_called_in_vain_stays_the_first) {

@@ -180,6 +180,8 @@ TEST_P(file_operations, far_offsets_and_holes) {
         EXPECT_EQ(thrown_by([&] { made.write_at(bytes_of("x"), too_far); }), std::errc::invalid_argument);
         EXPECT_EQ(thrown_by([&] { made.read_at(buffer, ~0ULL); }), std::errc::invalid_argument);
         EXPECT_EQ(thrown_by([&] { made.truncate(too_far); }), std::errc::invalid_argument);
+        EXPECT_EQ(thrown_by([&] { made.allocate(too_far, 1); }), std::errc::invalid_argument);
+        EXPECT_EQ(thrown_by([&] { made.allocate(0, too_far); }), std::errc::invalid_argument);
     });
 }
 

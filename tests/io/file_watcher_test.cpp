@@ -201,6 +201,10 @@ TEST_F(file_watcher_test, names_what_it_cannot_watch) {
             EXPECT_STREQ(failure.what(), "watch /nowhere: No such file or directory");
         }
         EXPECT_EQ(thrown_by([&] { watcher.add(place, file_change::none); }), std::errc::invalid_argument);
+        EXPECT_EQ(thrown_by([&] {
+                      watcher.add(std::string{"/\0b", 3}, file_change::all);
+                  }),
+                  std::errc::invalid_argument);
         EXPECT_EQ(thrown_by([&] { watcher.remove(file_watch{77}); }), std::errc::invalid_argument);
         file_watcher moved = std::move(watcher);
         EXPECT_EQ(thrown_by([&] { watcher.add(place, file_change::all); }), std::errc::bad_file_descriptor);

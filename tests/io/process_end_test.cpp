@@ -361,10 +361,10 @@ TEST_F(process_end, leaves_sigchld_to_the_program_around) {
 }
 
 // Hazard D8: the objects are copied, the child processes are not the copy's.
-TEST_F(process_end, is_not_the_affair_of_a_forked_child) {
-    run([] {
+void expect_not_the_affair_of_a_forked_child(bool new_session) {
+    run([=] {
         std::optional<process> program{std::in_place, shell("read line; exit 3"),
-                                       io::process_options{.input = redirect::pipe()}};
+                                       io::process_options{.input = redirect::pipe(), .new_session = new_session}};
         const int status = in_child([&] {
             int wrong = 0;
             wrong += error_of([&](auto& error) { program->wait(error, 1s); }) == std::errc::no_child_process ? 0 : 1;
@@ -387,6 +387,11 @@ TEST_F(process_end, is_not_the_affair_of_a_forked_child) {
         program->input().close();
         EXPECT_EQ(program->wait(20s).code(), 3);
     });
+}
+
+TEST_F(process_end, is_not_the_affair_of_a_forked_child) {
+    expect_not_the_affair_of_a_forked_child(false);
+    expect_not_the_affair_of_a_forked_child(true);
 }
 
 // The real parent does not get an end to see before the one that traces it has; much as with a process that hangs in

@@ -96,9 +96,12 @@ TEST_F(process_test, is_looked_for_in_the_path) {
         second.file("first", "#!/bin/sh\necho second", 0755);
         ::setenv("PATH", (place.path().string() + ":/nowhere::" + second.path().string()).c_str(), 1);
         EXPECT_EQ(output_of({"first"}), "second\n");
-        ::setenv("PATH", place.path().c_str(), 1);
+        ::setenv("PATH", (place.path().string() + ":/nowhere").c_str(),
+                 1); // what is denied comes before what is not there
         EXPECT_EQ(thrown_by([] { process{{"first"}}; }), std::errc::permission_denied);
         EXPECT_EQ(thrown_by([] { process{{"second"}}; }), std::errc::no_such_file_or_directory);
+        ::setenv("PATH", "/nowhere:", 1); // no name means: where the program begins
+        EXPECT_EQ(output_of({"first"}, {.directory = second.path()}), "second\n");
         ::unsetenv("PATH");
         EXPECT_EQ(output_of({"echo", "x"}), "x\n");
     });
@@ -174,9 +177,9 @@ TEST_F(process_test, may_have_the_parents_streams_the_other_way_round) {
 
 TEST_F(process_test, can_be_started_by_a_parent_without_standard_streams) {
     EXPECT_EQ(in_child([] {
-                  for (const int number : {0, 1, 2})
-                      ::close(number);
                   return run([] {
+                      for (const int number : {0, 1, 2}) // in here: the loop's own would take their places
+                          ::close(number);
                       process program{{"cat"}, {.input = redirect::pipe(), .output = redirect::pipe()}};
                       program.input().write_all(bytes_of("x"));
                       program.input().close();
@@ -194,6 +197,10 @@ TEST_F(process_test, inherits_no_other_descriptor) {
         EXPECT_EQ(output_of({"ls", "/proc/self/fd"}), "0\n1\n2\n3\n");
         ::close(careless[0]);
         ::close(careless[1]);
+        // Nor do the programs that others start, by exec() alone.
+        process program{{"cat"}, {.input = redirect::pipe(), .output = redirect::pipe()}};
+        for (const io::descriptor* each : {&program.input(), &program.output()})
+            EXPECT_EQ(::fcntl(each->get(), F_GETFD), FD_CLOEXEC);
     });
 }
 
@@ -264,7 +271,10 @@ TEST_F(process_test, that_cannot_be_executed_is_an_error_that_names_it) {
                   "run true: its standard input: Bad file descriptor");
         EXPECT_EQ(thrown_by([] { process{{"true"}, {.output = redirect::to_output()}}; }), std::errc::invalid_argument);
         EXPECT_EQ(thrown_by([] { process{std::vector<std::string>{}}; }), std::errc::invalid_argument);
-        EXPECT_EQ(thrown_by([] { process{{"true", std::string("a\0b", 3)}}; }), std::errc::invalid_argument);
+        const std::string cut("/\0b", 3);
+        EXPECT_EQ(thrown_by([&] { process{{"true", cut}}; }), std::errc::invalid_argument);
+        EXPECT_EQ(thrown_by([&] { process{{"true"}, {.directory = cut}}; }), std::errc::invalid_argument);
+        EXPECT_EQ(thrown_by([&] { process{{"true"}, {.environment = {"A=" + cut}}}; }), std::errc::invalid_argument);
     });
 }
 

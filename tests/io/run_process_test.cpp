@@ -94,6 +94,20 @@ TEST_F(run_process_test, of_a_program_that_reads_nothing_raises_no_sigpipe) {
     EXPECT_EQ(::sigismember(&blocked, SIGPIPE), 0);
 }
 
+// That one is the program's own, which it may be waiting for.
+TEST_F(run_process_test, leaves_a_sigpipe_that_is_pending) {
+    sigset_t pipe;
+    sigset_t before;
+    ::sigemptyset(&pipe);
+    ::sigaddset(&pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    ::raise(SIGPIPE);
+    run([] { EXPECT_TRUE(run_process({"true"}, {.input = std::string(1U << 20, 'x')}, 20s).status.success()); });
+    const timespec at_once{};
+    EXPECT_EQ(::sigtimedwait(&pipe, nullptr, &at_once), SIGPIPE);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
 TEST_F(run_process_test, stops_at_the_limit_of_output) {
     run([] {
         EXPECT_EQ(run_process({"printf", "12345"}, {.most_output = 5}, 20s).output, "12345");

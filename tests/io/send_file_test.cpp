@@ -173,6 +173,7 @@ TEST_F(send_file, what_can_go_wrong) {
         EXPECT_EQ(thrown_by([&] { io::send_file(out, -1, 0, 1); }), std::errc::bad_file_descriptor);
         EXPECT_EQ(thrown_by([&] { io::send_file(out, other.read.get(), 0, 1); }), std::errc::invalid_seek);
         EXPECT_EQ(thrown_by([&] { io::send_file(out, file.get(), 1ULL << 63, 1); }), std::errc::invalid_argument);
+        EXPECT_EQ(thrown_by([&] { io::send_file(out, file.get(), ~0ULL, 1); }), std::errc::invalid_argument);
         EXPECT_EQ(error_of([&](auto& error) { io::send_file(pipe.read.get(), file.get(), 0, 1, error); }),
                   std::errc::bad_file_descriptor);
         // Closed while it waits: the one and the other.

@@ -207,7 +207,7 @@ TEST_F(signal_set_test, is_an_error_outside_of_run_and_when_it_has_none) {
         ::raise(SIGUSR1);
         EXPECT_EQ(moved.wait(20s).signal, SIGUSR1);
         fiber<void> waiting = spawn([&] { moved.wait(); });
-        this_fiber::yield();
+        this_fiber::sleep_for(1ms); // the loop has registered it
         moved = {};
         EXPECT_EQ(thrown_by([&] { waiting.join(); }), std::errc::bad_file_descriptor);
     });

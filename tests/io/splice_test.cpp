@@ -180,14 +180,22 @@ TEST_F(splice, closed_meanwhile) {
                 return error_of([&](auto& error) { io::splice(in, out, 3, error); });
             });
             this_fiber::sleep_for(1ms);
-            (close_in ? from.read : to.write).close();
-            const io::pipe_ends reused = io::pipe();
+            io::descriptor& closed = close_in ? from.read : to.write;
+            const int number = closed.get();
+            io::pipe_ends other = io::pipe();
+            closed.close();
+            const raw reused{::dup2((close_in ? other.read : other.write).get(), number)};
+            if (close_in)
+                other.write.write_all(bytes_of("abc"));
             std::vector<std::byte> got(65'536);
             if (full)
                 to.read.read_all(got);
             else
                 from.write.write_all(bytes_of("abc"));
             EXPECT_EQ(mover.join(), std::errc::bad_file_descriptor);
+            std::array<std::byte, 3> moved{};
+            EXPECT_EQ(error_of([&](auto& error) { other.read.read_some(moved, error, deadline::passed()); }),
+                      close_in ? std::error_code{} : std::make_error_code(std::errc::timed_out));
         }
     });
 }

@@ -263,6 +263,53 @@ TEST_P(transfer, terminal) {
 }
 
 // The mode belongs to the file, which others may share (hazard H4).
+// Somebody who has the same open file may change its mode at any time. Sockets are asked not to wait by each call.
+TEST_F(descriptors, an_owned_socket_that_others_have_made_blocking) {
+    coir::run([] {
+        ends made = make_sockets();
+        const io::descriptor owner{made.read.take()};
+        ::fcntl(owner.get(), F_SETFL, 0);
+        std::array<std::byte, 8> little{};
+        const std::array<io::mutable_buffer, 1> into{{{little.data(), little.size()}}};
+        EXPECT_EQ(error_of([&](auto& error) { io::read_some(owner.get(), little, error, 1ms); }), std::errc::timed_out);
+        EXPECT_EQ(error_of([&](auto& error) { io::readv(owner.get(), into, error, 1ms); }), std::errc::timed_out);
+        const std::vector<std::byte> much(10'000'000);
+        const std::array<io::const_buffer, 1> from{{{much.data(), much.size()}}};
+        EXPECT_EQ(error_of([&](auto& error) { io::write_all(owner.get(), much, error, 1ms); }), std::errc::timed_out);
+        EXPECT_EQ(error_of([&](auto& error) { io::writev(owner.get(), from, error, 1ms); }), std::errc::timed_out);
+    });
+}
+
+// As splice.opened_again_when_the_slice_ends: it has read what was there, and wants more.
+TEST_F(descriptors, opened_again_when_the_slice_ends) {
+    coir::run([] {
+        constexpr int calls_in_two_slices = 128;
+        std::array<std::byte, 1> byte{};
+        for (int calls = 0; calls <= calls_in_two_slices; ++calls) {
+            ends from = make_pipe();
+            ends other = make_pipe();
+            io::pipe_ends unrelated = io::pipe();
+            for (const ends* each : {&from, &other})
+                io::write_all(each->write.get(), byte);
+            bool begins = false;
+            auto reader = spawn([&, in = from.read.get()] {
+                for (int i = 0; i < calls; ++i)
+                    unrelated.write.write_all(byte);
+                begins = true;
+                std::array<std::byte, 2> two{};
+                return error_of([&](auto& error) { io::read_all(in, two, error, 5s); });
+            });
+            while (!begins)
+                this_fiber::yield();
+            const int number = from.read.take();
+            io::close(number);
+            const raw reused{::dup2(other.read.get(), number)};
+            ASSERT_EQ(reader.join(), std::errc::bad_file_descriptor) << calls;
+            ASSERT_EQ(io::read_some(other.read.get(), byte, 5s), 1U) << calls;
+        }
+    });
+}
+
 TEST_F(descriptors, mode_of_a_borrowed_descriptor_is_not_changed) {
     coir::run([] {
         ends made = make_pipe();

@@ -57,6 +57,23 @@ TEST_F(by_name, refused_at_first) {
     });
 }
 
+// The family of the first one begins, and then they take turns.
+TEST_F(by_name, in_the_order_they_are_given_but_for_the_families) {
+    coir::run([] {
+        if (!has_v6())
+            GTEST_SKIP() << "no IPv6 here";
+        const std::vector<endpoint> all{nobody("127.0.0.1"), nobody("127.0.0.1"), nobody("::1"), nobody("::1")};
+        const std::string said = message_of([&] { static_cast<void>(connect(all, {}, 5s)); });
+        std::size_t last = 0;
+        for (const std::size_t each : {0U, 2U, 1U, 3U}) {
+            const std::size_t place = said.find(all[each].to_string());
+            ASSERT_NE(place, std::string::npos) << said;
+            EXPECT_GT(place, last) << said;
+            last = place;
+        }
+    });
+}
+
 TEST_F(by_name, attempts_have_the_options_of_a_connection) {
     coir::run([] {
         tcp_listener v4{"127.0.0.1", 0};
@@ -266,6 +283,12 @@ TEST_F(by_name, no_such_host) {
             EXPECT_EQ(failure.code(), resolver_errc::not_found);
             EXPECT_STREQ(failure.what(), "connect to absent.test, port http: no such name");
         }
+        EXPECT_EQ(thrown_by([&] { static_cast<void>(connect("absent.test", 1, options, 5s)); }),
+                  resolver_errc::not_found);
+        EXPECT_EQ(error_of([&](auto& known) { static_cast<void>(names.resolve("absent.test", 1, known, {}, 5s)); }),
+                  resolver_errc::not_found); // now the cache knows it for both families
+        EXPECT_EQ(thrown_by([&] { static_cast<void>(connect("absent.test", 1, options, 5s)); }),
+                  resolver_errc::not_found);
         std::error_code error;
         EXPECT_FALSE(connect("half.test", 1, error, options, 5s));
         EXPECT_EQ(error, resolver_errc::server_failure);

@@ -51,6 +51,23 @@ TEST_F(message_credentials, of_datagrams_on_demand) {
     });
 }
 
+// Nobody would close it.
+TEST_F(message_credentials, a_descriptor_of_the_sender_that_nobody_has_asked_us_for_is_closed) {
+    coir::run([] {
+        auto [near, far] = unix_stream::pair();
+        const int on = 1;
+        constexpr int pass_pidfd = 76; // SO_PASSPIDFD, Linux 6.5
+        if (::setsockopt(near.native_handle(), SOL_SOCKET, pass_pidfd, &on, sizeof on) != 0)
+            GTEST_SKIP() << "not before Linux 6.5";
+        far.write_all(bytes_of("x"), 5s);
+        const std::size_t before = open_descriptors();
+        std::array<std::byte, 4> buffer{};
+        std::array<io::descriptor, 1> none;
+        EXPECT_EQ(near.read_with(buffer, none, 5s).size, 1U);
+        EXPECT_EQ(open_descriptors(), before);
+    });
+}
+
 // One end, two senders: what the credentials of a connection cannot tell apart.
 TEST_F(message_credentials, of_each_message_of_a_connection) {
     coir::run([] {

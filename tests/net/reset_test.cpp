@@ -4,6 +4,7 @@
 #include <coir/coir.hpp>
 
 #include <chrono>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -69,6 +70,62 @@ TEST_F(reset, is_told_by_everything_that_reads_or_writes_naming_the_peer) {
                       "io::buffered_writer::flush with " + peer + ": Connection reset by peer");
             EXPECT_EQ(message_of([&] { io::copy(near, near, io::no_limit, 5s); }),
                       "io::copy from " + peer + " to " + peer + ": Connection reset by peer");
+        }
+    });
+}
+
+// The kernel tells it once, and then there is the end: that must not look like all there was.
+TEST_F(reset, is_told_by_each_copy_and_by_whoever_reads_after_it) {
+    coir::run([] {
+        tcp_pair made = connect_tcp();
+        tcp_pair onward = connect_tcp();
+        reset_by(made.far);
+        for (int i = 0; i < 2; ++i)
+            EXPECT_EQ(error_of([&](auto& error) { io::copy(made.near, onward.near, io::no_limit, error, 5s); }),
+                      std::errc::connection_reset);
+        std::array<std::byte, 1> byte{};
+        EXPECT_EQ(thrown_by([&] { made.near.read_some(byte, 5s); }), std::errc::connection_reset);
+    });
+}
+
+TEST_F(reset, is_told_by_each_splice) {
+    coir::run([] {
+        tcp_pair made = connect_tcp();
+        io::pipe_ends pipe = io::pipe();
+        reset_by(made.far);
+        for (int i = 0; i < 2; ++i)
+            EXPECT_EQ(
+                error_of([&](auto& error) { io::splice(made.near.native_handle(), pipe.write.get(), 9, error, 5s); }),
+                std::errc::connection_reset);
+        made = connect_tcp();
+        reset_by(made.far);
+        pipe.write.write_all(bytes_of("abc"), 5s);
+        for (int i = 0; i < 2; ++i)
+            EXPECT_EQ(
+                error_of([&](auto& error) { io::splice(pipe.read.get(), made.near.native_handle(), 3, error, 5s); }),
+                std::errc::connection_reset);
+    });
+}
+
+// The next connection with its number comes to an ordinary end.
+TEST_F(reset, is_nothing_to_the_next_of_the_same_number) {
+    coir::run([] {
+        for (const bool owned : {false, true}) {
+            tcp_pair made = connect_tcp();
+            const int number = made.near.native_handle();
+            if (!owned)
+                static_cast<void>(made.near.release().release());
+            reset_by(made.far);
+            std::array<std::byte, 1> byte{};
+            EXPECT_EQ(thrown_by([&] { io::read_some(number, byte, 5s); }), std::errc::connection_reset);
+            ends next = make_sockets();
+            owned ? made.near.close() : static_cast<void>(::close(number)); // as others close it
+            raw again{::dup2(next.read.get(), number)};
+            std::optional<io::descriptor> owner;
+            if (owned)
+                owner.emplace(again.take());
+            next.write.reset();
+            EXPECT_EQ(io::read_some(number, byte, 5s), 0U);
         }
     });
 }

@@ -16,7 +16,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <fcntl.h>
 #include <sstream>
+#include <sys/stat.h>
 
 namespace coir::detail {
 namespace {
@@ -188,6 +190,25 @@ TEST(service_ports, names_that_are_not_found_are_not_remembered) {
     EXPECT_EQ(ports.find("unknown", 0), 0);
     EXPECT_EQ(ports.find("unknown", 0), 0);
     EXPECT_EQ(services_read, 2);
+}
+
+// Within a second, and of the same size; or another file, as old as the first.
+TEST(file_stamp, small_changes_are_seen) {
+    file_stamp stamp;
+    const test::scratch_file file{"a"};
+    const auto date = [](const std::string& path, long nanoseconds) {
+        const std::array<timespec, 2> both{timespec{1, nanoseconds}, timespec{1, nanoseconds}};
+        EXPECT_EQ(::utimensat(AT_FDCWD, path.c_str(), both.data(), 0), 0);
+    };
+    date(file.path(), 1);
+    EXPECT_TRUE(stamp.has_changed(file.path().c_str()));
+    EXPECT_FALSE(stamp.has_changed(file.path().c_str()));
+    date(file.path(), 2);
+    EXPECT_TRUE(stamp.has_changed(file.path().c_str()));
+    const test::scratch_file other{"b"};
+    date(other.path(), 2);
+    ASSERT_EQ(::rename(other.path().c_str(), file.path().c_str()), 0);
+    EXPECT_TRUE(stamp.has_changed(file.path().c_str()));
 }
 
 TEST(resolver_files, changes_are_seen) {

@@ -250,7 +250,7 @@ TEST_F(serve, cancels_who_is_not_done_at_the_drain_deadline) {
                                    throw;
                                }
                            },
-                           {.stop = &stop, .drain = 30ms});
+                           {.stop = &stop, .drain = 30ms, .on_error = [](auto, auto) { ADD_FAILURE() << "told to"; }});
             });
             const tcp_stream first{listener.local_endpoint(), 5s};
             const tcp_stream second{listener.local_endpoint(), 5s};

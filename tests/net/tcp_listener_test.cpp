@@ -6,6 +6,7 @@
 #include <chrono>
 #include <ctime>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <optional>
 #include <set>
 #include <string>
@@ -32,6 +33,20 @@ TEST_F(listener, port_that_the_system_chooses) {
         EXPECT_NE(made.local_endpoint().port(), 0);
         EXPECT_EQ(made.local_endpoint().address(), "127.0.0.1");
         EXPECT_NE(::fcntl(made.native_handle(), F_GETFD) & FD_CLOEXEC, 0);
+    });
+}
+
+TEST_F(listener, an_adopted_one_sends_at_once_too) {
+    coir::run([] {
+        raw made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        ASSERT_EQ(::listen(made.get(), 1), 0); // at a port that the system chooses
+        tcp_listener adopted{io::descriptor{made.take()}};
+        const tcp_stream near{endpoint{"127.0.0.1", adopted.local_endpoint().port()}, 5s};
+        int at_once = 0;
+        socklen_t size = sizeof at_once;
+        const tcp_stream far = adopted.accept(5s);
+        ASSERT_EQ(::getsockopt(far.native_handle(), IPPROTO_TCP, TCP_NODELAY, &at_once, &size), 0);
+        EXPECT_EQ(at_once, 1);
     });
 }
 
@@ -233,6 +248,16 @@ int accept_without_descriptors() {
             waiting.join();
             status = 14;
         } catch (const cancelled&) {}
+        // Closed during the pause, after which there is another one at its number.
+        const int number = hoard.back().take();
+        ::dup2(made.native_handle(), number);
+        tcp_listener closed{io::descriptor{number}};
+        auto accepting = spawn([&] { return error_of([&](auto& failed) { closed.accept(failed); }); });
+        this_fiber::sleep_for(1ms);
+        closed.close();
+        hoard.back().reset(::dup2(made.native_handle(), number));
+        if (accepting.join() != std::errc::bad_file_descriptor)
+            status = 16;
         // Closing a few is enough to go on, with the connections that wait.
         for (int i = 0; i < 5; ++i)
             hoard.pop_back();

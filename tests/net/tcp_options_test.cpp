@@ -243,6 +243,21 @@ TEST_F(tcp_options_of, errors_name_the_peer) {
     });
 }
 
+// Of a connection that has just ended at this side the kernel remembers the port for a minute.
+TEST_F(tcp_options_of, a_local_end_that_was_in_use_a_moment_ago) {
+    coir::run([] {
+        const endpoint own = tcp_listener{"127.0.0.3", 0}.local_endpoint();
+        for (int i = 0; i < 2; ++i) {
+            tcp_listener listener{"127.0.0.1", 0};
+            tcp_stream near{listener.local_endpoint(), {.local = own}, 5s};
+            tcp_stream far = listener.accept(5s);
+            near.close();
+            std::array<std::byte, 1> byte{};
+            EXPECT_EQ(far.read_some(byte, 5s), 0U);
+        }
+    });
+}
+
 TEST_F(tcp_options_of, the_local_end) {
     coir::run([] {
         tcp_listener listener{"127.0.0.1", 0};

@@ -94,6 +94,12 @@ TEST_F(tls_contexts, complaints_name_the_file) {
     EXPECT_NE(complaint(asked, code).find("key values mismatch"), std::string::npos)
         << "the key of another certificate";
 
+    // Nor one of another kind, for which OpenSSL has another place. This one is the example of RFC 8410.
+    asked.key_pem = "-----BEGIN PRIVATE KEY-----\n"
+                    "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
+                    "-----END PRIVATE KEY-----\n";
+    EXPECT_NE(complaint(asked, code).find("the key is not that of the certificate"), std::string::npos);
+
     EXPECT_THROW(server_of({}), std::invalid_argument);
     EXPECT_THROW(trusting_client({""}), std::invalid_argument) << "a protocol without a name";
 

@@ -174,6 +174,25 @@ TEST_F(tls_verification, client_certificates) {
     });
 }
 
+TEST_F(tls_verification, a_resumed_session_of_a_client_with_a_certificate) {
+    const net::tls_identity known = trusted_authority().issue({.name = "alice"});
+    coir::run([&] {
+        const net::tls_context client = client_with(known);
+        const net::tls_context server = server_asking(net::client_certificate::require);
+        net::tls_session session;
+        for (const bool resumed : {false, true}) {
+            tls_pair pair = connect_tls(client, server, "localhost", session);
+            ASSERT_FALSE(shake_hands(pair).server);
+            EXPECT_EQ(pair.server.session_reused(), resumed);
+            EXPECT_EQ(pair.server.peer_certificate(), known.certificate_pem);
+            pair.server.write_all(bytes_of("x"), 5s);
+            std::array<std::byte, 1> byte{};
+            pair.client.read_all(byte, 5s);
+            session = pair.client.session();
+        }
+    });
+}
+
 // OpenSSL checks no host, or any of many, or the beginning only.
 TEST_F(tls_verification, a_host_is_a_whole_name) {
     using namespace std::string_literals;

@@ -34,6 +34,17 @@ endpoint nobody() {
     return on_loopback().local_endpoint();
 }
 
+// The mode belongs to the open file, which others may have as well.
+TEST_F(udp, one_that_others_have_made_blocking) {
+    coir::run([] {
+        udp_socket made = on_loopback();
+        ::fcntl(made.native_handle(), F_SETFL, 0);
+        std::array<std::byte, 8> buffer{};
+        EXPECT_EQ(error_of([&](auto& error) { static_cast<void>(made.receive_from(buffer, error, 1ms)); }),
+                  std::errc::timed_out);
+    });
+}
+
 TEST_F(udp, sends_and_receives_and_says_from_whom) {
     coir::run([] {
         udp_socket a = on_loopback();

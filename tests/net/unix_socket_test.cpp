@@ -71,6 +71,9 @@ TEST(unix_endpoint, lengths_are_checked) {
     EXPECT_EQ(error, std::errc::filename_too_long);
     const sockaddr other{AF_INET, {}};
     EXPECT_THROW((void)unix_endpoint::from_native(&other, sizeof other), std::system_error);
+    sockaddr_storage large{};
+    large.ss_family = AF_UNIX;
+    EXPECT_THROW((void)unix_endpoint::from_native(&large, sizeof large), std::system_error);
 }
 
 TEST_F(unix_socket, streams_over_a_path_and_an_abstract_name) {
@@ -228,9 +231,11 @@ TEST_F(unix_socket, who_removes_the_path) {
 
         // Somebody else's file is left alone.
         {
-            const unix_listener first{at("s")};
+            unix_listener first{at("s")};
             ASSERT_EQ(::unlink(path("s").c_str()), 0);
             unix_listener second{at("s")};
+            first = unix_listener{};
+            EXPECT_TRUE(std::filesystem::exists(path("s")));
             {
                 const unix_listener moved = std::move(second);
                 EXPECT_TRUE(std::filesystem::exists(path("s")));
@@ -239,6 +244,10 @@ TEST_F(unix_socket, who_removes_the_path) {
             const unix_listener third{at("s")};
             closed = unix_listener{}; // nothing to remove
             EXPECT_TRUE(std::filesystem::exists(path("s")));
+            closed = unix_listener{at("t")};
+            closed = unix_listener{at("u")};
+            EXPECT_FALSE(std::filesystem::exists(path("t")));
+            closed.close();
         }
         // A child that has the listener, too, does not take its parent's path away.
         const unix_listener parent{at("s")};
@@ -248,6 +257,8 @@ TEST_F(unix_socket, who_removes_the_path) {
                       return std::filesystem::exists(path("s")) ? 0 : 1;
                   }),
                   0);
+        EXPECT_EQ(thrown_by([] { unix_listener{unix_endpoint{}}; }),
+                  std::errc::invalid_argument); // no name, no clients
         // Who takes over a socket does not remove its path either.
         {
             unix_listener adopted{io::descriptor{::fcntl(parent.native_handle(), F_DUPFD_CLOEXEC, 0)}};
@@ -285,6 +296,11 @@ TEST_F(unix_socket, stale_paths_are_replaced_on_demand) {
         // Not while somebody listens, and nothing that is no socket.
         EXPECT_EQ(thrown_by([&] { unix_listener(at("s"), {.replace_stale = true}); }), std::errc::address_in_use);
         EXPECT_TRUE(replaced.accept(5s));
+        // Nor if it cannot be asked, as its backlog is full.
+        unix_listener busy{at("b"), {}, 0};
+        const unix_stream queued{at("b"), 5s};
+        EXPECT_EQ(thrown_by([&] { unix_listener(at("b"), {.replace_stale = true}); }), std::errc::address_in_use);
+        EXPECT_TRUE(busy.accept(5s));
         ::close(::open(path("file").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
         EXPECT_EQ(thrown_by([&] { unix_listener(at("file"), {.replace_stale = true}); }), std::errc::address_in_use);
         std::filesystem::remove(path("file"));

@@ -30,8 +30,10 @@ def fetch(*arguments, **more):
 class Scripted:
     """A server whose answer to the n-th connection (from 0) is what `answer(n, socket)` does with it."""
 
-    def __init__(self, answer):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=200)
+    def __init__(self, answer, host="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family, backlog=200)
+        self.requests = []
         self.port = self.listener.getsockname()[1]
         self.answer, self.connections, self.times = answer, 0, []
         self.now = self.most = 0
@@ -60,6 +62,7 @@ class Scripted:
                     if not data:
                         return
                     request += data
+                self.requests.append(request.decode())
                 self.answer(number, client)
         except OSError:
             pass
@@ -195,6 +198,17 @@ class Answers(unittest.TestCase):
             self.assertEqual((status, circle.connections), (1, 4))
             self.assertIn("too many redirections", line)
 
+    def test_what_is_asked_for(self):
+        redirection = b"HTTP/1.1 302 Found\r\nLocation: /there?a=b#part\r\nContent-Length: 0\r\n\r\n"
+        with saying(redirection, good) as server:
+            self.assertEqual(self.one(f"{server}here#part")[0], 0)
+            for request, target in zip(server.requests, ("/here", "/there?a=b")):
+                self.assertTrue(request.startswith(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"), request)
+        if socket.has_dualstack_ipv6():
+            with Scripted(lambda _, client: client.sendall(good), "::1") as server:
+                self.assertEqual(self.one(f"http://[::1]:{server.port}/")[0], 0)
+                self.assertIn(f"\r\nHost: [::1]:{server.port}\r\n", server.requests[0])
+
     def test_lists(self):
         with saying(good) as server, tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
             file.write(f"# pages\n{server}a\n\n{server}b\n")
@@ -206,6 +220,7 @@ class Answers(unittest.TestCase):
         for wrong in "ftp://127.0.0.1/", "nonsense", "http://":
             status, line, _ = self.one(wrong)
             self.assertEqual(status, 1, line)
+            self.assertRegex(line, "not a URL|neither http nor https")
 
 
 @unittest.skipUnless(shutil.which("nginx") and shutil.which("openssl"), "no nginx or openssl")
@@ -253,6 +268,7 @@ class Nginx(unittest.TestCase):
                     ssl_certificate {cls.certificate}; ssl_certificate_key {folder}/key.pem;
                     location = /moved {{ return 301 /7; }}
                     location = /busy {{ return 503; }}
+                    location = /exposed {{ return 302 http://127.0.0.1:{cls.plain}/7; }}
                 }}
             }}""")
         cls.process = subprocess.Popen(["nginx", "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"])
@@ -289,6 +305,9 @@ class Nginx(unittest.TestCase):
         self.assertIn("self-signed certificate", lines[0])
         self.assertNotIn("attempts", lines[0], "no use")
         self.assertEqual(fetch(address, "--insecure")[0], 0)
+        exposed = fetch(f"https://localhost:{self.secure}/exposed", "--insecure")
+        self.assertEqual(exposed[0], 1)
+        self.assertIn("a redirection from https to http", exposed[1][0])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ class Faults(server_process.ServerTest):
     def make_files(cls, root):
         (root / "small.bin").write_bytes(b"x" * 1024)
         (root / "large.bin").write_bytes(os.urandom(16 * 1024 * 1024))
+        cls.shrinking = root / "shrinking.bin"
+        cls.shrinking.write_bytes(bytes(32 * 1024 * 1024))
 
     def assert_alive(self):
         self.assertEqual(self.server.get("/small.bin").status, 200)
@@ -77,6 +79,17 @@ class Faults(server_process.ServerTest):
             client.send(b"GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n")
             client.socket.recv(100)
             client.reset()
+        self.assert_alive()
+
+    # More than was announced cannot be had, and less only by closing.
+    def test_a_file_that_is_cut_while_it_is_sent(self):
+        with self.server.connect() as client:
+            client.send(b"GET /shrinking.bin HTTP/1.1\r\nHost: test\r\n\r\n")
+            got = len(client.socket.recv(100))
+            os.truncate(self.shrinking, 0)
+            while data := client.socket.recv(1 << 20):
+                got += len(data)
+            self.assertLess(got, 32 * 1024 * 1024)
         self.assert_alive()
 
     def test_huge_heads_do_not_delay_others(self):

@@ -46,6 +46,21 @@ TEST_F(FileStore, ReadsAFileAgainThatHadJustChanged) {
     });
 }
 
+// Else it could end its line of the answer, or its text of the page, and begin another.
+TEST_F(FileStore, TheNameOfADirectoryIsOnlyAName) {
+    coir::run([this] {
+        const std::string name = "a\r\n<b>";
+        fs::create_directory(root / name);
+        file_store files{root.string()};
+        const stored elsewhere = files.find({name}, now);
+        EXPECT_EQ(elsewhere.status, HTTP_STATUS_MOVED_PERMANENTLY);
+        EXPECT_NE(elsewhere.what.text->with_body().find("Location: /a%0D%0A%3Cb%3E/\r\n"), std::string_view::npos);
+        const stored page = files.find({name, true}, now);
+        EXPECT_NE(page.what.text->with_body().find("&lt;b&gt;</h1>"), std::string_view::npos);
+        EXPECT_EQ(page.what.text->with_body().find("<b>"), std::string_view::npos);
+    });
+}
+
 TEST_F(FileStore, IsFreshForASecond) {
     coir::run([this] {
         file_store files{root.string()};
