@@ -54,7 +54,7 @@ public:
     [[nodiscard]] bool is_held() const noexcept;
 
 private:
-    bool exchange(std::uintptr_t expected, std::uintptr_t desired) noexcept;
+    [[gnu::visibility("hidden")]] bool exchange(std::uintptr_t expected, std::uintptr_t desired) noexcept;
     [[gnu::visibility("hidden")]] bool replace(detail::spin_lock::hold how, std::uintptr_t& expected,
                                                std::uintptr_t desired) noexcept;
     [[gnu::visibility("hidden")]] void unlock_slowly(std::uintptr_t self, detail::spin_lock::hold how);

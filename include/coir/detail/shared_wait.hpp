@@ -29,7 +29,7 @@ struct COIR_EXPORT shared_wait : wait_record {
     shared_wait(wait_kind what, const void* which) noexcept : wait_record(what, which, wait_scope::shared) {}
 
     /// The waiter is the running fiber, or else the calling thread. To be called before anybody else sees the record.
-    void begin() noexcept;
+    [[gnu::visibility("hidden")]] void begin() noexcept;
 
     /// Suspends until somebody has claimed and delivered the record. The switch is the last thing it does: see
     /// loop::park().
