@@ -238,6 +238,8 @@ template <class Listener, class Stream>
 void serve_on(Listener& listener, const std::function<void(Stream)>& handler, const serve_options& options) {
     if (options.max_connections == 0)
         throw std::invalid_argument("coir: net::serve with max_connections = 0 could never accept");
+    if (!handler)
+        throw std::invalid_argument("coir: net::serve with an empty handler could never call it");
     static_cast<void>(detail::loop::of_running_fiber("net::serve"));
     if (!listener)
         throw std::system_error(std::make_error_code(std::errc::bad_file_descriptor), "net::serve");

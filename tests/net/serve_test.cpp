@@ -336,6 +336,7 @@ TEST_F(serve, ends_when_the_listener_is_closed_or_useless) {
                   "net::serve: Bad file descriptor");
         tcp_listener other{"127.0.0.1", 0};
         EXPECT_THROW(net::serve(other, echo, {.max_connections = 0}), std::invalid_argument);
+        EXPECT_THROW(net::serve(other, std::function<void(tcp_stream)>{}), std::invalid_argument);
         event stopped;
         stopped.set();
         net::serve(other, echo, {.stop = &stopped}); // at once
