@@ -15,7 +15,8 @@ namespace coir::net {
 
 /// Options of serve().
 struct serve_options {
-    /// With this many connections, serve() accepts no more until one ends: others wait in the listener's backlog.
+    /// With this many connections, serve() accepts no more until one ends: others wait in the listener's backlog. Set it if handlers
+    /// need descriptors of their own (connections to other servers, files, programs): without a limit serve() takes all there are.
     std::size_t max_connections = std::numeric_limits<std::size_t>::max();
     /// When this event is set, serve() shuts down gracefully: see there. It must live as long as serve() runs.
     event* stop = nullptr;
