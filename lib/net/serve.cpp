@@ -12,6 +12,7 @@
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/task_group.hpp>
+#include <coir/this_fiber.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -211,6 +212,10 @@ private:
             handler_(std::move(peer));
         } catch (const cancelled&) {
             throw;
+        } catch (const std::system_error& failure) {
+            // Else it has been told to end by an error code, and has passed that on.
+            if (failure.code() != std::errc::operation_canceled || !this_fiber::cancel_requested())
+                tell(std::current_exception(), name);
         } catch (...) {
             tell(std::current_exception(), name);
         }
