@@ -1,6 +1,7 @@
 #pragma once
 
 #include <coir/deadline.hpp>
+#include <coir/detail/initial_count.hpp>
 #include <coir/detail/scope_state.hpp>
 #include <coir/detail/waiter_queue.hpp>
 #include <coir/export.hpp>
@@ -78,9 +79,9 @@ public:
 
     [[nodiscard]] static constexpr std::ptrdiff_t(max)() noexcept { return std::numeric_limits<std::ptrdiff_t>::max(); }
 
-    /// Expects `expected` arrivals in each phase; not negative.
+    /// Expects `expected` arrivals in each phase. Throws std::invalid_argument if that is negative.
     explicit barrier(std::ptrdiff_t expected, CompletionFunction completion = CompletionFunction())
-        : core_(expected), completion_(std::move(completion)) {}
+        : core_(detail::initial_count(expected, (max)(), "barrier")), completion_(std::move(completion)) {}
     barrier(const barrier&) = delete;
     barrier& operator=(const barrier&) = delete;
 

@@ -3,6 +3,7 @@
 #include <coir/borrowed_descriptor.hpp>
 #include <coir/deadline.hpp>
 #include <coir/detail/stream_reference.hpp>
+#include <coir/detail/text_transfers.hpp>
 #include <coir/export.hpp>
 #include <coir/stream.hpp>
 
@@ -13,6 +14,7 @@
 #include <span>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace coir::io {
 
@@ -28,7 +30,7 @@ namespace coir::io {
 ///     coir::io::buffered_reader lines{coir::io::standard_input()};
 ///     while (const auto line = lines.read_line())
 ///         count_words(*line);
-class COIR_EXPORT buffered_reader {
+class COIR_EXPORT buffered_reader : public detail::text_reads<buffered_reader> {
 public:
     static constexpr std::size_t default_capacity = 8192;
 
@@ -84,6 +86,13 @@ public:
     /// is in `buffer`; the error says how much.
     void read_exactly(std::span<std::byte> buffer, deadline until = {});
     std::size_t read_exactly(std::span<std::byte> buffer, std::error_code& error, deadline until = {}) noexcept;
+    /// The same into a std::span<char>.
+    using text_reads::read_all;
+    using text_reads::read_some;
+    template <class... How>
+    auto read_exactly(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+        return read_exactly(std::as_writable_bytes(text), std::forward<How>(how)...);
+    }
 
 private:
     buffered_reader(detail::source_reference source, std::size_t capacity);

@@ -52,8 +52,9 @@ inline constexpr std::filesystem::perms default_permissions{0666};
 ///   page cache.
 /// - Errors: transfers throw io::transfer_error, which says how many bytes had been moved; others throw
 ///   std::filesystem::filesystem_error. Both are std::system_error, and their text names the operation and the path. The form
-///   with a std::error_code throws nothing and returns what it has. No open file: std::errc::bad_file_descriptor. No memory, no
-///   thread: std::errc::not_enough_memory, std::errc::resource_unavailable_try_again.
+///   with a std::error_code throws nothing and returns what it has. No open file: std::errc::bad_file_descriptor. A null character
+///   in a path: std::errc::invalid_argument. No memory, no thread: std::errc::not_enough_memory,
+///   std::errc::resource_unavailable_try_again.
 /// - Threads: only inside coir::run: elsewhere std::logic_error, or std::errc::operation_not_permitted. Several fibers, even of
 ///   several loops, may read and write one file at once, as several threads may use one descriptor; but one thread must not
 ///   move, assign or close the object while another uses it.

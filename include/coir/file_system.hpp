@@ -5,11 +5,14 @@
 #include <coir/file.hpp>
 #include <coir/file_status.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 /// \file Operations on files by name: what std::filesystem does, while other fibers run.
@@ -73,5 +76,13 @@ COIR_EXPORT std::size_t write_file(const std::filesystem::path& path, std::span<
                                    deadline until = {});
 COIR_EXPORT std::size_t write_file(const std::filesystem::path& path, std::span<const std::byte> contents,
                                    std::error_code& error, deadline until = {}) noexcept;
+/// As above, of text. A char array that is not a literal may lack the terminator that string_view looks for: pass a view.
+template <class... How>
+std::size_t write_file(const std::filesystem::path& path, std::string_view contents,
+                       How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
+    return write_file(path, std::as_bytes(std::span{contents}), std::forward<How>(how)...);
+}
+template <std::size_t size, class... How>
+std::size_t write_file(const std::filesystem::path& path, char (&contents)[size], How&&... how) = delete;
 
 } // namespace coir::io

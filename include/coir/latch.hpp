@@ -2,6 +2,7 @@
 
 #include <coir/deadline.hpp>
 #include <coir/detail/gate.hpp>
+#include <coir/detail/initial_count.hpp>
 #include <coir/export.hpp>
 
 #include <atomic>
@@ -25,8 +26,9 @@ class COIR_EXPORT latch {
 public:
     [[nodiscard]] static constexpr std::ptrdiff_t(max)() noexcept { return std::numeric_limits<std::ptrdiff_t>::max(); }
 
-    /// Counts from `expected`, which is not negative.
-    constexpr explicit latch(std::ptrdiff_t expected) noexcept : count_(expected), gate_(expected == 0) {}
+    /// Counts from `expected`. Throws std::invalid_argument if that is negative.
+    constexpr explicit latch(std::ptrdiff_t expected)
+        : count_(detail::initial_count(expected, (max)(), "latch")), gate_(expected == 0) {}
     latch(const latch&) = delete;
     latch& operator=(const latch&) = delete;
 

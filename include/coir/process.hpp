@@ -66,7 +66,8 @@ struct process_options {
     redirect error = {};
     /// Working directory; empty: that of this process. Relative paths of a program, or in PATH, are resolved from there.
     std::string directory = {};
-    /// "NAME=value": adds a variable, or replaces the inherited one. "NAME" alone: not inherited.
+    /// "NAME=value": adds a variable, or replaces the inherited one. "NAME" alone: not inherited. Of several with the same name the
+    /// last counts.
     std::vector<std::string> environment = {};
     /// False: the program gets only the variables of `environment`, and `id_variable`.
     bool inherit_environment = true;
@@ -121,8 +122,8 @@ public:
     /// program and the step that failed: std::errc::no_such_file_or_directory, permission_denied, executable_format_error (also
     /// a script without "#!"), argument_list_too_long, too_many_files_open, resource_unavailable_try_again,
     /// function_not_supported (before Linux 5.4), …; std::errc::invalid_argument without arguments, with a null character in
-    /// one, or with a number that no descriptor can be passed as. Then neither a process nor a descriptor is left.
-    /// std::logic_error outside coir::run.
+    /// one, with a variable without a name, or with a number that no descriptor can be passed as. Then neither a process nor a
+    /// descriptor is left. std::logic_error outside coir::run.
     explicit process(const std::vector<std::string>& arguments, const process_options& options = {});
     /// On an error there is no program.
     process(const std::vector<std::string>& arguments, const process_options& options, std::error_code& error) noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <coir/deadline.hpp>
+#include <coir/detail/initial_count.hpp>
 #include <coir/detail/waiter_queue.hpp>
 #include <coir/export.hpp>
 
@@ -38,8 +39,9 @@ template <std::ptrdiff_t LeastMaxValue = std::numeric_limits<std::ptrdiff_t>::ma
 public:
     [[nodiscard]] static constexpr std::ptrdiff_t(max)() noexcept { return LeastMaxValue; }
 
-    /// With `desired` permits, between 0 and max().
-    explicit counting_semaphore(std::ptrdiff_t desired) noexcept : core_(desired) {}
+    /// With `desired` permits. Throws std::invalid_argument unless that is between 0 and max().
+    explicit counting_semaphore(std::ptrdiff_t desired)
+        : core_(detail::initial_count(desired, LeastMaxValue, "counting_semaphore")) {}
     counting_semaphore(const counting_semaphore&) = delete;
     counting_semaphore& operator=(const counting_semaphore&) = delete;
 

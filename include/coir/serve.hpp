@@ -27,8 +27,8 @@ namespace coir::net {
 /// cancelled at once. The listener is also closed when serve() throws.
 ///
 /// Threads: only inside coir::run, everything on the calling thread. Several calls may share one handler, each with its own
-/// listener. Also throws std::invalid_argument for max_connections = 0, std::errc::bad_file_descriptor for a listener that is
-/// empty or already closed, and what spawn() throws.
+/// listener. Also throws std::invalid_argument for max_connections = 0 or an empty handler, std::errc::bad_file_descriptor for a
+/// listener that is empty or already closed, and what spawn() throws.
 ///
 ///     coir::event stopping;
 ///     coir::net::tcp_listener listener{"", 8080};

@@ -19,17 +19,17 @@ namespace coir::net {
 /// A certificate and its private key, each from a file or as text, in PEM. The certificate is followed by those of its issuers,
 /// except the root. All empty: none.
 struct tls_identity {
-    std::string certificate_file;
-    std::string key_file;
-    std::string certificate_pem;
-    std::string key_pem;
+    std::string certificate_file = {};
+    std::string key_file = {};
+    std::string certificate_pem = {};
+    std::string key_pem = {};
 };
 
 /// The trusted certificate authorities. All given sources are combined; nothing given: the system's.
 struct tls_trust {
-    std::string file;      // PEM, any number of certificates
-    std::string directory; // as `openssl rehash` makes it
-    std::string pem;       // text, any number of certificates
+    std::string file = {};      // PEM, any number of certificates
+    std::string directory = {}; // as `openssl rehash` makes it
+    std::string pem = {};       // text, any number of certificates
 };
 
 enum class tls_version : std::uint8_t { v1_2, v1_3 };
@@ -38,24 +38,24 @@ enum class tls_version : std::uint8_t { v1_2, v1_3 };
 enum class client_certificate : std::uint8_t { none, request, require };
 
 struct tls_client_options {
-    tls_trust trust;
+    tls_trust trust = {};
     /// The client's certificate, for servers that request one.
-    tls_identity identity;
+    tls_identity identity = {};
     /// Application protocols (ALPN), in order of preference: "h2", "http/1.1".
-    std::vector<std::string> protocols;
+    std::vector<std::string> protocols = {};
     tls_version minimum_version = tls_version::v1_2;
     /// Verify certificate chain, dates, and the requested host. Without this, anybody in between can read and write.
     bool verify = true;
 };
 
 struct tls_server_options {
-    tls_identity identity;
+    tls_identity identity = {};
     client_certificate clients = client_certificate::none;
     /// For the clients' certificates.
-    tls_trust trust;
+    tls_trust trust = {};
     /// Application protocols (ALPN), in order of preference: the first that the client also offers is chosen. A client that
     /// offers some, but none of these, is refused.
-    std::vector<std::string> protocols;
+    std::vector<std::string> protocols = {};
     tls_version minimum_version = tls_version::v1_2;
 };
 

@@ -121,7 +121,8 @@ public:
     using text_transfers::write_some;
 
     /// Announces the end (close_notify) and ends the writing side: the peer reads end of file; reading goes on. May suspend.
-    /// Later writes: std::errc::broken_pipe. Before the handshake it only ends the socket's writing side.
+    /// Later writes: std::errc::broken_pipe. Before the handshake it only ends the socket's writing side. A peer that has closed
+    /// already, and resets the connection because of the announcement, is no error.
     void shutdown_write(deadline until = {});
     void shutdown_write(std::error_code& error, deadline until = {}) noexcept;
 

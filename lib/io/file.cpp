@@ -69,6 +69,8 @@ int open_path(loop& here, open_file& opened, open_mode mode, std::filesystem::pe
     const int flags = open_flags(mode);
     if (flags == -1)
         return EINVAL;
+    if (const int error = detail::check_path(opened.path))
+        return error;
     file_operation operation{file_operation::call::open};
     operation.path = opened.path.c_str();
     operation.flags = flags | O_NONBLOCK; // or a FIFO would wait for its other end, and a thread with it

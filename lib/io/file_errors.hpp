@@ -5,10 +5,16 @@
 
 #include <coir/io.hpp>
 
+#include <cerrno>
 #include <filesystem>
 #include <string>
 
 namespace coir::detail {
+
+/// EINVAL for a path that contains a null character: the system would take what is before it for the whole.
+[[nodiscard]] inline int check_path(const std::filesystem::path& path) noexcept {
+    return path.native().find('\0') == std::string::npos ? 0 : EINVAL;
+}
 
 /// What a call of file.hpp or file_system.hpp throws for `error`: an errno, or was_cancelled.
 [[noreturn]] inline void raise_for(const std::filesystem::path& path, int error, const char* operation) {

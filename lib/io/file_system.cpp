@@ -29,6 +29,8 @@ int carry_out(loop& here, file_operation& operation, deadline until) noexcept {
 }
 
 int get_status(loop& here, const std::filesystem::path& path, int flags, file_status& status, deadline until) noexcept {
+    if (const int error = detail::check_path(path))
+        return error;
     struct statx found {};
     file_operation operation{file_operation::call::status};
     operation.number = AT_FDCWD;
@@ -43,6 +45,8 @@ int get_status(loop& here, const std::filesystem::path& path, int flags, file_st
 
 int change_name(loop& here, const std::filesystem::path& from, const std::filesystem::path& to,
                 deadline until) noexcept {
+    if (const int error = std::max(detail::check_path(from), detail::check_path(to)))
+        return error;
     file_operation operation{file_operation::call::rename};
     operation.path = from.c_str();
     operation.second_path = to.c_str();
@@ -50,6 +54,8 @@ int change_name(loop& here, const std::filesystem::path& from, const std::filesy
 }
 
 int remove_one(loop& here, const std::filesystem::path& path, bool& existed, deadline until) noexcept {
+    if (const int error = detail::check_path(path))
+        return error;
     file_operation operation{file_operation::call::remove};
     operation.path = path.c_str();
     int error = carry_out(here, operation, until);
@@ -62,6 +68,8 @@ int remove_one(loop& here, const std::filesystem::path& path, bool& existed, dea
 }
 
 int make_directory(loop& here, const std::filesystem::path& path, bool& made, deadline until) noexcept {
+    if (const int error = detail::check_path(path))
+        return error;
     file_operation operation{file_operation::call::create_directory};
     operation.path = path.c_str();
     operation.mode = 0777;
@@ -118,6 +126,8 @@ private:
 
 int list(loop& here, const std::filesystem::path& path, std::vector<directory_entry>& entries,
          deadline until) noexcept {
+    if (const int error = detail::check_path(path))
+        return error;
     listing work{path, entries};
     do {
         if (!until.is_never() && until.has_passed())

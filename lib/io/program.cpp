@@ -51,9 +51,15 @@ std::vector<std::string> environment_of(const io::process_options& options) {
         for (char** each = ::environ; each && *each; ++each)
             if (!is_replaced(*each))
                 made.emplace_back(*each);
-    for (const std::string& each : options.environment) {
+    for (auto entry = options.environment.begin(); entry != options.environment.end(); ++entry) {
+        const std::string& each = *entry;
         require_no_null(each, "the environment");
-        if (each.find('=') != std::string::npos && !is_id_variable(each))
+        if (name_of(each).empty())
+            throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                                    "a variable without a name in the environment: '" + each + '\'');
+        const auto replaces_it = [&](const std::string& later) { return name_of(later) == name_of(each); };
+        if (each.find('=') != std::string::npos && !is_id_variable(each) &&
+            std::none_of(entry + 1, options.environment.end(), replaces_it))
             made.push_back(each);
     }
     return made;

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <filesystem>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 
 namespace coir::detail {
 namespace {
@@ -192,8 +195,15 @@ void openssl_configuration::trust(const net::tls_trust& authorities, bool else_s
     SSL_CTX* const context = context_.get();
     if (!authorities.file.empty() && SSL_CTX_load_verify_file(context, authorities.file.c_str()) != 1)
         throw_openssl_error("net::tls_context: trusted certificates " + authorities.file);
-    if (!authorities.directory.empty() && SSL_CTX_load_verify_dir(context, authorities.directory.c_str()) != 1)
-        throw_openssl_error("net::tls_context: trusted certificates in " + authorities.directory);
+    if (!authorities.directory.empty()) {
+        const std::string what = "net::tls_context: trusted certificates in " + authorities.directory;
+        std::error_code
+            error; // OpenSSL would not look before it needs a certificate, and then not say that there are none
+        if (!std::filesystem::is_directory(authorities.directory, error))
+            throw std::system_error(error ? error : std::make_error_code(std::errc::not_a_directory), what);
+        if (SSL_CTX_load_verify_dir(context, authorities.directory.c_str()) != 1)
+            throw_openssl_error(what);
+    }
     if (!authorities.pem.empty())
         trust_text(context, authorities.pem);
     const bool nothing = authorities.file.empty() && authorities.directory.empty() && authorities.pem.empty();

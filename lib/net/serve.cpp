@@ -12,6 +12,7 @@
 #include <coir/select.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/task_group.hpp>
+#include <coir/this_fiber.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -211,6 +212,10 @@ private:
             handler_(std::move(peer));
         } catch (const cancelled&) {
             throw;
+        } catch (const std::system_error& failure) {
+            // Else it has been told to end by an error code, and has passed that on.
+            if (failure.code() != std::errc::operation_canceled || !this_fiber::cancel_requested())
+                tell(std::current_exception(), name);
         } catch (...) {
             tell(std::current_exception(), name);
         }
@@ -238,6 +243,8 @@ template <class Listener, class Stream>
 void serve_on(Listener& listener, const std::function<void(Stream)>& handler, const serve_options& options) {
     if (options.max_connections == 0)
         throw std::invalid_argument("coir: net::serve with max_connections = 0 could never accept");
+    if (!handler)
+        throw std::invalid_argument("coir: net::serve with an empty handler could never call it");
     static_cast<void>(detail::loop::of_running_fiber("net::serve"));
     if (!listener)
         throw std::system_error(std::make_error_code(std::errc::bad_file_descriptor), "net::serve");

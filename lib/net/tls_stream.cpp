@@ -360,7 +360,8 @@ progress end_writing(loop& here, tls_connection& on, deadline until) noexcept {
         return sent;
     std::error_code error;
     on.transport.shutdown_write(error);
-    return {0, error, false};
+    // A peer that has closed answers with a reset; whether it is here already depends on the network.
+    return {0, on.engine->has_shaken_hands() && error == std::errc::not_connected ? std::error_code{} : error, false};
 }
 
 // The last word, as far as the socket takes it.

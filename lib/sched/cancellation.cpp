@@ -277,7 +277,7 @@ void note_refusal(fiber_base& running) noexcept {
 }
 
 void enter_scope(scope_state& scope, deadline until) {
-    loop& here = loop::of_running_fiber("cancel_scope");
+    loop& here = loop::of_running_fiber("with_timeout(), shield or cancel_scope");
     fiber_base& running = here.running();
     scope.fiber = &running;
     scope.place = __builtin_frame_address(0); // not that of `scope`, which AddressSanitizer may have put elsewhere

@@ -160,6 +160,24 @@ TEST_F(reader, pieces_of_known_size) {
     });
 }
 
+TEST_F(reader, pieces_of_text) {
+    coir::run([] {
+        scripted source{{"abcdefghij"}};
+        buffered_reader in{source, 8};
+        std::string text(3, ' ');
+        in.read_exactly(text);
+        EXPECT_EQ(text, "abc");
+        EXPECT_EQ(in.read_some(text, 5s), 3U);
+        EXPECT_EQ(text, "def");
+        std::error_code error;
+        EXPECT_EQ(in.read_all(std::span{text}.first(2), error), 2U);
+        EXPECT_EQ(text, "ghf");
+        EXPECT_EQ(in.read_exactly(text, error, 5s), 2U);
+        EXPECT_EQ(error, std::errc::no_message_available);
+        EXPECT_EQ(text, "ijf");
+    });
+}
+
 TEST_F(reader, large_pieces_do_not_pass_through_the_buffer) {
     coir::run([] {
         scripted source{{std::string(1'000, 'a')}};

@@ -109,7 +109,7 @@ TEST_P(file_system, whole_files) {
             EXPECT_TRUE(contents_of(path()) == text) << size;
             EXPECT_TRUE(io::read_file(path()) == text) << size;
         }
-        io::write_file(path(), bytes_of("short"));
+        io::write_file(path(), "short");
         EXPECT_EQ(io::read_file(path()), "short");
         EXPECT_EQ(io::read_file("/proc/self/cmdline"), contents_of("/proc/self/cmdline")); // says its size is 0
         EXPECT_EQ(thrown_by([&] { (void)io::read_file(path("none")); }), std::errc::no_such_file_or_directory);
@@ -143,6 +143,26 @@ TEST_P(file_system, outside_of_run) {
     const auto not_permitted = std::errc::operation_not_permitted;
     EXPECT_EQ(error_of([](std::error_code& error) { io::remove("/no", error); }), not_permitted);
     EXPECT_EQ(error_of([](std::error_code& error) { (void)io::read_file("/dev/null", error); }), not_permitted);
+}
+
+// What the system would see is the path of something else.
+TEST_P(file_system, a_null_character_in_a_path) {
+    fill(path(), "contents");
+    const fs::path cut = path().string() + std::string("\0.txt", 5);
+    coir::run([&] {
+        const auto refused = std::errc::invalid_argument;
+        EXPECT_EQ(thrown_by([&] { const io::file opened{cut}; }), refused);
+        EXPECT_EQ(thrown_by([&] { (void)io::read_file(cut); }), refused);
+        EXPECT_EQ(thrown_by([&] { (void)io::status(cut); }), refused);
+        EXPECT_EQ(thrown_by([&] { (void)io::link_status(cut); }), refused);
+        EXPECT_EQ(thrown_by([&] { (void)io::list_directory(path(".").string() + std::string("\0", 1)); }), refused);
+        EXPECT_EQ(thrown_by([&] { io::rename(cut, path("new")); }), refused);
+        EXPECT_EQ(thrown_by([&] { io::rename(path(), path("new").string() + std::string("\0", 1)); }), refused);
+        EXPECT_EQ(thrown_by([&] { io::create_directory(path("new").string() + std::string("\0", 1)); }), refused);
+        EXPECT_EQ(thrown_by([&] { io::remove(cut); }), refused);
+        EXPECT_TRUE(fs::exists(path()));
+        EXPECT_FALSE(fs::exists(path("new")));
+    });
 }
 
 TEST_P(file_system, the_others_run_meanwhile) {

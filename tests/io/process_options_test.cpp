@@ -98,6 +98,24 @@ TEST_F(process_with, descriptors_that_cannot_be_passed) {
     });
 }
 
+TEST_F(process_with, a_variable_that_is_given_twice) {
+    run([] {
+        EXPECT_EQ(output_of({"env"}, {.environment = {"A=1", "B=1", "A=2", "AA=3", "B"}, .inherit_environment = false}),
+                  "A=2\nAA=3\n");
+    });
+}
+
+TEST_F(process_with, a_variable_without_a_name) {
+    run([] {
+        for (const char* const nameless : {"=value", "=", ""})
+            EXPECT_EQ(coir::test::message_of([&] {
+                          const process none{{"true"}, {.environment = {nameless}}};
+                      }),
+                      std::string("a variable without a name in the environment: '") + nameless +
+                          "': Invalid argument");
+    });
+}
+
 TEST_F(process_with, its_own_id_in_a_variable) {
     ::setenv("COIR_TEST_ID", "inherited", 1);
     run([] {

@@ -268,6 +268,41 @@ TEST_F(serve, cancels_who_is_not_done_at_the_drain_deadline) {
         });
 }
 
+// Whoever has not been cancelled may fail in this way for another reason.
+TEST_F(serve, a_cancelled_handler_may_end_by_an_error_code) {
+    coir::run([] {
+        tcp_listener listener{"127.0.0.1", 0};
+        event stop;
+        int begun = 0;
+        std::vector<std::string> told;
+        const auto on_error = [&](const std::exception_ptr& failure, std::string_view) {
+            told.push_back(message_of([&] { std::rethrow_exception(failure); }));
+        };
+        auto server = spawn([&] {
+            net::serve(listener,
+                       [&](tcp_stream peer) {
+                           ++begun;
+                           std::array<std::byte, 1> byte{};
+                           std::error_code error;
+                           if (peer.read_all(byte, error) == 1)
+                               throw std::system_error(std::make_error_code(std::errc::operation_canceled), "not told");
+                           throw std::system_error(error, "told");
+                       },
+                       {.stop = &stop, .drain = 0s, .on_error = on_error});
+        });
+        tcp_stream first{listener.local_endpoint(), 5s};
+        first.write_all("x", 5s);
+        std::array<std::byte, 1> end{};
+        EXPECT_EQ(first.read_some(end, 5s), 0U);
+        const tcp_stream second{listener.local_endpoint(), 5s};
+        while (begun < 2)
+            this_fiber::yield();
+        stop.set();
+        server.join();
+        EXPECT_EQ(told, std::vector<std::string>{"not told: Operation canceled"});
+    });
+}
+
 TEST_F(serve, cancellation_lets_handlers_finish) {
     coir::run([] {
         tcp_listener listener{"127.0.0.1", 0};
@@ -336,6 +371,7 @@ TEST_F(serve, ends_when_the_listener_is_closed_or_useless) {
                   "net::serve: Bad file descriptor");
         tcp_listener other{"127.0.0.1", 0};
         EXPECT_THROW(net::serve(other, echo, {.max_connections = 0}), std::invalid_argument);
+        EXPECT_THROW(net::serve(other, std::function<void(tcp_stream)>{}), std::invalid_argument);
         event stopped;
         stopped.set();
         net::serve(other, echo, {.stop = &stopped}); // at once

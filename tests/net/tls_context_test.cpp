@@ -36,9 +36,7 @@ std::string complaint(const tls_identity& identity, std::error_code& code) {
 TEST_F(tls_contexts, from_files) {
     const tls_identity made = trusted_authority().issue();
     const tls_identity files{.certificate_file = file("chain.pem", made.certificate_pem + trusted_authority().pem()),
-                             .key_file = file("key.pem", made.key_pem),
-                             .certificate_pem = {},
-                             .key_pem = {}};
+                             .key_file = file("key.pem", made.key_pem)};
     net::tls_client_options options;
     options.trust.file = file("authority.pem", trusted_authority().pem());
     coir::run([&] {
@@ -69,28 +67,21 @@ TEST_F(tls_contexts, the_systems_authorities_do_not_know_the_test) {
 
 TEST_F(tls_contexts, complaints_name_the_file) {
     const tls_identity made = trusted_authority().issue();
-    tls_identity asked{
-        .certificate_file = "/nonexistent/chain.pem", .key_file = {}, .certificate_pem = {}, .key_pem = made.key_pem};
+    tls_identity asked{.certificate_file = "/nonexistent/chain.pem", .key_pem = made.key_pem};
     std::error_code code;
     EXPECT_EQ(complaint(asked, code),
               "net::tls_context: certificate /nonexistent/chain.pem: No such file or directory");
     EXPECT_EQ(code, std::errc::no_such_file_or_directory);
 
-    asked = {.certificate_file = {},
-             .key_file = file("key.pem", "rubbish"),
-             .certificate_pem = made.certificate_pem,
-             .key_pem = {}};
+    asked = {.key_file = file("key.pem", "rubbish"), .certificate_pem = made.certificate_pem};
     EXPECT_NE(complaint(asked, code).find("net::tls_context: key " + folder_.path().string() + "/key.pem: "),
               std::string::npos);
     EXPECT_EQ(code.category(), net::tls_category());
 
-    asked = {.certificate_file = {}, .key_file = {}, .certificate_pem = "rubbish", .key_pem = made.key_pem};
+    asked = {.certificate_pem = "rubbish", .key_pem = made.key_pem};
     EXPECT_NE(complaint(asked, code).find("the certificate given as text"), std::string::npos);
 
-    asked = {.certificate_file = {},
-             .key_file = {},
-             .certificate_pem = made.certificate_pem,
-             .key_pem = trusted_authority().issue().key_pem};
+    asked = {.certificate_pem = made.certificate_pem, .key_pem = trusted_authority().issue().key_pem};
     EXPECT_NE(complaint(asked, code).find("key values mismatch"), std::string::npos)
         << "the key of another certificate";
 
@@ -106,8 +97,13 @@ TEST_F(tls_contexts, complaints_name_the_file) {
     net::tls_client_options trusting;
     trusting.trust.file = "/nonexistent/authority.pem";
     EXPECT_THROW((void)tls_context::client(trusting), std::system_error);
-    trusting.trust = {.file = {}, .directory = {}, .pem = "rubbish"};
+    trusting.trust = {.pem = "rubbish"};
     EXPECT_THROW((void)tls_context::client(trusting), std::system_error);
+    trusting.trust = {.directory = "/nonexistent"};
+    EXPECT_EQ(message_of([&] { (void)tls_context::client(trusting); }),
+              "net::tls_context: trusted certificates in /nonexistent: No such file or directory");
+    trusting.trust = {.directory = file("authority.pem", trusted_authority().pem())};
+    EXPECT_EQ(thrown_by([&] { (void)tls_context::client(trusting); }), std::errc::not_a_directory);
 }
 
 // One that is broken is not as if it were not there.

@@ -468,6 +468,19 @@ TEST_F(tls_faults, a_peer_that_has_gone_raises_no_signal) {
               0);
 }
 
+// Both have taken leave, but one has not waited for the other: its kernel answers with a reset.
+TEST_F(tls_faults, the_last_word_to_a_peer_that_has_closed) {
+    coir::run([] {
+        tls_pair pair = secure_pair();
+        pair.client.shutdown_write(5s);
+        pair.client.close();
+        std::array<std::byte, 1> buffer{};
+        EXPECT_EQ(pair.server.read_some(buffer, 5s), 0U);
+        pair.server.shutdown_write(5s);
+        EXPECT_EQ(error_of([&](auto& error) { pair.server.write_all(buffer, error); }), std::errc::broken_pipe);
+    });
+}
+
 // A cancelled fiber leaves at every call, and the connection is as it was.
 TEST_F(tls_faults, cancelled_before_the_call) {
     coir::run([] {

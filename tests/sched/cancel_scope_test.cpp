@@ -454,6 +454,7 @@ TEST_F(a_cancel_scope, that_does_not_end_where_it_should_ends_the_program) {
 TEST_F(a_cancel_scope, outside_of_a_loop_is_an_error) {
     EXPECT_THROW(cancel_scope{}, std::logic_error);
     EXPECT_THROW(cancel_scope{1s}, std::logic_error);
+    EXPECT_THROW(coir::with_timeout(1s, [] {}), std::logic_error);
 }
 
 } // namespace

@@ -104,6 +104,7 @@ TEST_F(barrier, refuses_more_arrivals_than_expected) {
         nobody.arrive_and_drop();
         EXPECT_THROW(nobody.arrive_and_drop(), std::logic_error);
     });
+    EXPECT_THROW(coir::barrier<>{-1}, std::invalid_argument);
 }
 
 TEST(barrier_across_threads, keeps_loops_and_threads_in_step) {

@@ -79,6 +79,7 @@ TEST_F(latch, refuses_to_be_counted_below_zero) {
         two.count_down(2);
         EXPECT_THROW(two.count_down(), std::logic_error);
     });
+    EXPECT_THROW(coir::latch{-1}, std::invalid_argument);
 }
 
 // Also for who has waited to destroy it, while count_down() has not returned.

@@ -103,4 +103,14 @@ TEST_F(semaphore, more_than_the_maximum_is_misuse_and_changes_nothing) {
     });
 }
 
+TEST_F(semaphore, begins_with_a_possible_number) {
+    EXPECT_THROW(binary_semaphore{2}, std::invalid_argument);
+    try {
+        const coir::counting_semaphore<> owed{-1};
+        ADD_FAILURE();
+    } catch (const std::invalid_argument& error) {
+        EXPECT_STREQ(error.what(), "coir: a counting_semaphore cannot begin with -1");
+    }
+}
+
 } // namespace

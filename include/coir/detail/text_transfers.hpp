@@ -9,9 +9,9 @@
 
 namespace coir::detail {
 
-/// The transfers of bytes of `Stream`, which derives from this and has a `using` for each name, for text. `how`: as there, with an
-/// error code or without, with a deadline or without.
-template <class Stream> class text_transfers {
+/// The reads of `Stream`, which derives from this and has a `using` for each name, for text. `how`: as there, with an error code or
+/// without, with a deadline or without.
+template <class Stream> class text_reads {
 public:
     template <class... How>
     std::size_t read_some(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
@@ -21,6 +21,14 @@ public:
     std::size_t read_all(std::span<char> text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
         return stream().read_all(std::as_writable_bytes(text), std::forward<How>(how)...);
     }
+
+private:
+    Stream& stream() noexcept { return static_cast<Stream&>(*this); }
+};
+
+/// The same with its writes.
+template <class Stream> class text_transfers : public text_reads<Stream> {
+public:
     template <class... How>
     std::size_t write_some(std::string_view text, How&&... how) noexcept((std::same_as<How, std::error_code&> || ...)) {
         return stream().write_some(std::as_bytes(std::span{text}), std::forward<How>(how)...);
