@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <fcntl.h>
 #include <poll.h>
-#include <span>
+#include <string_view>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,17 +20,16 @@ bool is_file(int number) noexcept {
     return find_kind(number, kind) == 0 && kind == descriptor_kind::file;
 }
 
-// How much can be written to what poll calls ready: a longer write may block for the rest. A terminal has room for 256 bytes then;
-// but it may make several of a control character, and has perhaps room for one of these only.
+// How much can be written to what poll calls ready: a longer write may block for the rest. A terminal has room for 256 bytes then.
+// But it writes what it may have to translate by itself, and when that comes, after other text, may have no room left.
 std::size_t room_when_ready(int number, const void* data, std::size_t size) noexcept {
     if (is_file(number))
         return size;
     if (::isatty(number) == 0)
         return std::min<std::size_t>(size, PIPE_BUF);
     constexpr std::size_t least_room_of_terminal = 256;
-    const std::span text{static_cast<const unsigned char*>(data), std::min(size, least_room_of_terminal)};
-    const auto control = std::ranges::find_if(text, [](unsigned char c) { return c < ' '; });
-    return static_cast<std::size_t>(std::max<std::ptrdiff_t>(control - text.begin(), 1));
+    const std::string_view text{static_cast<const char*>(data), std::min(size, least_room_of_terminal)};
+    return std::max<std::size_t>(std::min(text.find_first_of("\b\t\n\r"), text.size()), 1);
 }
 
 bool is_open_for(int number, short events) noexcept {

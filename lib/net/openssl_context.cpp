@@ -197,8 +197,8 @@ void openssl_configuration::trust(const net::tls_trust& authorities, bool else_s
         throw_openssl_error("net::tls_context: trusted certificates " + authorities.file);
     if (!authorities.directory.empty()) {
         const std::string what = "net::tls_context: trusted certificates in " + authorities.directory;
-        std::error_code
-            error; // OpenSSL would not look before it needs a certificate, and then not say that there are none
+        std::error_code error;
+        // OpenSSL would not look before it needs a certificate, and then not say that there are none.
         if (!std::filesystem::is_directory(authorities.directory, error))
             throw std::system_error(error ? error : std::make_error_code(std::errc::not_a_directory), what);
         if (SSL_CTX_load_verify_dir(context, authorities.directory.c_str()) != 1)
