@@ -173,10 +173,12 @@ std::error_code connection_race::failure() const noexcept {
     for (const search& each : searches_)
         if (attempts_.empty() && each.error && (!error || error == net::resolver_errc::no_data))
             error = each.error;
-    return error ? error : std::make_error_code(std::errc::invalid_argument); // no candidates at all
+    return error ? error : std::make_error_code(std::errc::invalid_argument); // no addresses were given
 }
 
 std::string connection_race::explain() const {
+    if (attempts_.empty() && searches_.empty())
+        return " (no addresses were given)";
     std::string text;
     for (const attempt& each : attempts_) {
         text += text.empty() ? " (" : "; ";

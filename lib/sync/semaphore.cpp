@@ -35,7 +35,8 @@ void semaphore_core::release(std::ptrdiff_t update, std::ptrdiff_t most) {
     guard held{queue_.lock};
     if (update < 0 || update > most - count_) {
         held.unlock();
-        throw_misuse(current_holder(), "releases more than the maximum of a counting_semaphore");
+        throw_misuse(current_holder(), update < 0 ? "releases a negative number of permits of a counting_semaphore"
+                                                  : "releases more than the maximum of a counting_semaphore");
     }
     while (update > 0 && claimed.claim_next(held.how(), queue_.waiters))
         --update;

@@ -123,6 +123,8 @@ TEST_F(by_name, no_addresses) {
     coir::run([] {
         const std::vector<endpoint> none;
         EXPECT_EQ(thrown_by([&] { static_cast<void>(connect(none)); }), std::errc::invalid_argument);
+        const std::string message = message_of([&] { static_cast<void>(connect(none)); });
+        EXPECT_NE(message.find("no addresses were given"), std::string::npos) << message;
     });
 }
 
