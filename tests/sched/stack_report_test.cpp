@@ -318,7 +318,8 @@ TEST(trim_stack, leaves_what_is_measured_as_it_was) {
 TEST(trim_stack, leaves_the_frames_of_its_callers) {
     coir::run([] {
         spawn({.site = {"trimmed", 1}}, [] {
-            const volatile std::size_t ten_pages = 10 * page; // AddressSanitizer moves what has a constant size off the stack
+            const volatile std::size_t ten_pages =
+                10 * page; // AddressSanitizer moves what has a constant size off the stack
             const std::size_t bytes = ten_pages;
             auto* const frame = static_cast<volatile char*>(alloca(bytes));
             for (std::size_t i = 0; i < bytes; ++i)
