@@ -347,6 +347,15 @@ TEST_F(fairness, fibers_that_wake_each_other_do_not_keep_timers_waiting) {
     });
 }
 
+/// A fiber that spawns the next one and ends, which does the same, until they are done.
+struct link_of_chain {
+    bool& done;
+    void operator()() const {
+        if (!done)
+            spawn(link_of_chain{done}).detach();
+    }
+};
+
 TEST_F(fairness, fibers_that_spawn_and_join_do_not_keep_timers_waiting) {
     driver.advance_at_each_look(10us);
     run_on(driver, [this] {
@@ -355,15 +364,7 @@ TEST_F(fairness, fibers_that_spawn_and_join_do_not_keep_timers_waiting) {
             while (!done)
                 spawn([] {}).join();
         });
-        fiber<void> chain;
-        struct link {
-            bool& done;
-            void operator()() const {
-                if (!done)
-                    spawn(link{done}).detach();
-            }
-        };
-        spawn(link{done}).detach();
+        spawn(link_of_chain{done}).detach();
         this_fiber::sleep_for(10ms);
         EXPECT_LT(driver.elapsed(), 10ms + 200us);
         done = true;
@@ -376,14 +377,7 @@ TEST_F(fairness, fibers_that_each_spawn_the_next_do_not_keep_timers_waiting) {
     driver.advance_at_each_look(10us);
     run_on(driver, [this] {
         bool done = false;
-        struct link {
-            bool& done;
-            void operator()() const {
-                if (!done)
-                    spawn(link{done}).detach();
-            }
-        };
-        spawn(link{done}).detach();
+        spawn(link_of_chain{done}).detach();
         this_fiber::sleep_for(10ms);
         EXPECT_LT(driver.elapsed(), 10ms + 200us);
         done = true;
