@@ -79,7 +79,9 @@ shared_mutex::~shared_mutex() {
 }
 
 bool shared_mutex::try_lock() noexcept {
+    claimed_waiters admitted; // readers behind a writer that has given up need not wait until it has its turn
     const guard held{state_.lock};
+    admit(state_, held, admitted);
     if (state_.writer != 0 || state_.readers > 0)
         return false;
     state_.writer = detail::current_holder();

@@ -166,6 +166,26 @@ TEST_F(shared_mutex, those_whom_a_newcomer_lets_in_go_on_although_it_waits) {
     EXPECT_EQ(log, "r1 r2 w2");
 }
 
+// From then on they hold it, whatever happens to them before they run.
+TEST_F(shared_mutex, readers_behind_a_writer_that_has_given_up_are_let_in_by_whoever_tries) {
+    for (const bool as_reader : {false, true}) {
+        log.clear();
+        run_on(driver, [&] {
+            mutex.lock_shared();
+            fiber<void> writer = spawn_writer("w");
+            fiber<void> behind = spawn_reader("r");
+            this_fiber::yield();
+            writer.cancel();
+            if (as_reader ? mutex.try_lock_shared() : mutex.try_lock())
+                mutex.unlock_shared();
+            behind.cancel();
+            EXPECT_THROW(behind.join(), cancelled); // in the yield()
+            mutex.unlock_shared();
+        });
+        EXPECT_EQ(log, "r");
+    }
+}
+
 TEST_F(shared_mutex, a_reader_who_gives_up_leaves_no_trace) {
     run_on(driver, [this] {
         mutex.lock();
