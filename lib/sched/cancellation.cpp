@@ -276,8 +276,8 @@ void note_refusal(fiber_base& running) noexcept {
         report_if_deaf(running);
 }
 
-void enter_scope(scope_state& scope, deadline until) {
-    loop& here = loop::of_running_fiber("with_timeout(), shield or cancel_scope");
+void enter_scope(scope_state& scope, deadline until, const char* operation) {
+    loop& here = loop::of_running_fiber(operation);
     fiber_base& running = here.running();
     scope.fiber = &running;
     scope.place = __builtin_frame_address(0); // not that of `scope`, which AddressSanitizer may have put elsewhere

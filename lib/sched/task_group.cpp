@@ -135,8 +135,7 @@ void report_failures(const task_group_state& group) noexcept {
 } // namespace
 
 task_group_state::task_group_state() : exceptions_at_start(std::uncaught_exceptions()) {
-    static_cast<void>(loop::of_running_fiber("task_group")); // not "cancel_scope", which the caller does not see
-    enter_scope(scope, deadline::never());
+    enter_scope(scope, deadline::never(), "task_group");
     scope.group = this;
     scope.reached = scope.fiber->cancel_requested && reaches_members(scope);
 }

@@ -46,8 +46,9 @@ private:
     int before_;
 };
 
-/// The running fiber is inside from now on, until leave_scope(). Throws std::logic_error outside coir::run.
-COIR_EXPORT void enter_scope(scope_state& scope, deadline until);
+/// The running fiber is inside from now on, until leave_scope(). Throws std::logic_error, naming `operation`, outside coir::run.
+COIR_EXPORT void enter_scope(scope_state& scope, deadline until,
+                             const char* operation = "with_timeout(), shield or cancel_scope");
 /// Scopes are left by the fiber that has entered them, in reverse order: anything else ends the program.
 COIR_EXPORT void leave_scope(scope_state& scope) noexcept;
 COIR_EXPORT void cancel_scope_state(scope_state& scope) noexcept;
