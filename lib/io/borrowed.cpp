@@ -20,11 +20,9 @@ bool is_file(int number) noexcept {
     return find_kind(number, kind) == 0 && kind == descriptor_kind::file;
 }
 
-// How much can be written to what poll calls ready: a longer write may block for the rest. A terminal has room for 256 bytes then.
+// How much can be written to what poll calls ready, and is no file: a longer write may block for the rest. A terminal has room for 256 bytes then.
 // But it writes what it may have to translate by itself, and when that comes, after other text, may have no room left.
 std::size_t room_when_ready(int number, const void* data, std::size_t size) noexcept {
-    if (is_file(number))
-        return size;
     if (::isatty(number) == 0)
         return std::min<std::size_t>(size, PIPE_BUF);
     constexpr std::size_t least_room_of_terminal = 256;
@@ -125,7 +123,7 @@ ssize_t pwrite_borrowed(int number, const void* data, std::size_t size, off_t of
         return moved;
     if (!is_to_be_called(number, POLLOUT))
         return -1;
-    return ::pwrite(number, data, room_when_ready(number, data, size), offset);
+    return ::pwrite(number, data, is_file(number) ? size : room_when_ready(number, data, size), offset);
 }
 
 } // namespace coir::detail
