@@ -1,6 +1,5 @@
 #include "io/program.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <limits>
 #include <string_view>
@@ -39,29 +38,23 @@ std::vector<std::string> paths_for(const std::string& name) {
 
 std::vector<std::string> environment_of(const io::process_options& options) {
     std::vector<std::string> made;
-    const auto is_id_variable = [&](std::string_view variable) {
-        return !options.id_variable.empty() && name_of(variable) == options.id_variable;
-    };
-    const auto is_replaced = [&](std::string_view variable) {
-        return is_id_variable(variable) || std::ranges::any_of(options.environment, [&](const std::string& each) {
-                   return name_of(each) == name_of(variable);
-               });
+    const auto remove = [&](std::string_view name) {
+        std::erase_if(made, [name](const std::string& each) { return name_of(each) == name; });
     };
     if (options.inherit_environment)
         for (char** each = ::environ; each && *each; ++each)
-            if (!is_replaced(*each))
-                made.emplace_back(*each);
-    for (auto entry = options.environment.begin(); entry != options.environment.end(); ++entry) {
-        const std::string& each = *entry;
+            made.emplace_back(*each);
+    for (const std::string& each : options.environment) {
         require_no_null(each, "the environment");
         if (name_of(each).empty())
             throw std::system_error(std::make_error_code(std::errc::invalid_argument),
                                     "a variable without a name in the environment: '" + each + '\'');
-        const auto replaces_it = [&](const std::string& later) { return name_of(later) == name_of(each); };
-        if (each.find('=') != std::string::npos && !is_id_variable(each) &&
-            std::none_of(entry + 1, options.environment.end(), replaces_it))
+        remove(name_of(each));
+        if (each.find('=') != std::string::npos)
             made.push_back(each);
     }
+    if (!options.id_variable.empty())
+        remove(options.id_variable);
     return made;
 }
 
