@@ -29,8 +29,6 @@ int carry_out(loop& here, file_operation& operation, deadline until) noexcept {
 }
 
 int get_status(loop& here, const std::filesystem::path& path, int flags, file_status& status, deadline until) noexcept {
-    if (const int error = detail::check_path(path))
-        return error;
     struct statx found {};
     file_operation operation{file_operation::call::status};
     operation.number = AT_FDCWD;
@@ -54,8 +52,6 @@ int change_name(loop& here, const std::filesystem::path& from, const std::filesy
 }
 
 int remove_one(loop& here, const std::filesystem::path& path, bool& existed, deadline until) noexcept {
-    if (const int error = detail::check_path(path))
-        return error;
     file_operation operation{file_operation::call::remove};
     operation.path = path.c_str();
     int error = carry_out(here, operation, until);
@@ -68,8 +64,6 @@ int remove_one(loop& here, const std::filesystem::path& path, bool& existed, dea
 }
 
 int make_directory(loop& here, const std::filesystem::path& path, bool& made, deadline until) noexcept {
-    if (const int error = detail::check_path(path))
-        return error;
     file_operation operation{file_operation::call::create_directory};
     operation.path = path.c_str();
     operation.mode = 0777;
@@ -126,8 +120,6 @@ private:
 
 int list(loop& here, const std::filesystem::path& path, std::vector<directory_entry>& entries,
          deadline until) noexcept {
-    if (const int error = detail::check_path(path))
-        return error;
     listing work{path, entries};
     do {
         if (!until.is_never() && until.has_passed())
@@ -170,13 +162,17 @@ constexpr open_mode to_replace = open_mode::write | open_mode::create | open_mod
 // The two forms of every call: throwing, and with an error code.
 
 template <class Operation> void done(const std::filesystem::path& path, const char* operation, Operation operate) {
-    if (const int error = operate(loop::of_running_fiber(operation)))
+    loop& here = loop::of_running_fiber(operation);
+    const int wrong = detail::check_path(path);
+    if (const int error = wrong ? wrong : operate(here))
         detail::raise_for(path, error, operation);
 }
 
-template <class Operation> void done(std::error_code& error, Operation operate) noexcept {
+template <class Operation>
+void done(const std::filesystem::path& path, std::error_code& error, Operation operate) noexcept {
     loop* const here = loop::current_with_running_fiber();
-    const int failed = here ? operate(*here) : EPERM;
+    const int wrong = here ? detail::check_path(path) : EPERM;
+    const int failed = wrong ? wrong : operate(*here);
     error = failed == 0 ? std::error_code{} : detail::error_code_of(failed);
 }
 
@@ -190,7 +186,7 @@ file_status status(const std::filesystem::path& path, deadline until) {
 
 file_status status(const std::filesystem::path& path, std::error_code& error, deadline until) noexcept {
     file_status found;
-    done(error, [&](loop& here) noexcept { return get_status(here, path, 0, found, until); });
+    done(path, error, [&](loop& here) noexcept { return get_status(here, path, 0, found, until); });
     return found;
 }
 
@@ -203,7 +199,7 @@ file_status link_status(const std::filesystem::path& path, deadline until) {
 
 file_status link_status(const std::filesystem::path& path, std::error_code& error, deadline until) noexcept {
     file_status found;
-    done(error, [&](loop& here) noexcept { return get_status(here, path, AT_SYMLINK_NOFOLLOW, found, until); });
+    done(path, error, [&](loop& here) noexcept { return get_status(here, path, AT_SYMLINK_NOFOLLOW, found, until); });
     return found;
 }
 
@@ -219,7 +215,7 @@ void rename(const std::filesystem::path& from, const std::filesystem::path& to, 
 
 void rename(const std::filesystem::path& from, const std::filesystem::path& to, std::error_code& error,
             deadline until) noexcept {
-    done(error, [&](loop& here) noexcept { return change_name(here, from, to, until); });
+    done(from, error, [&](loop& here) noexcept { return change_name(here, from, to, until); });
 }
 
 bool remove(const std::filesystem::path& path, deadline until) {
@@ -230,7 +226,7 @@ bool remove(const std::filesystem::path& path, deadline until) {
 
 bool remove(const std::filesystem::path& path, std::error_code& error, deadline until) noexcept {
     bool existed = false;
-    done(error, [&](loop& here) noexcept { return remove_one(here, path, existed, until); });
+    done(path, error, [&](loop& here) noexcept { return remove_one(here, path, existed, until); });
     return existed;
 }
 
@@ -242,7 +238,7 @@ bool create_directory(const std::filesystem::path& path, deadline until) {
 
 bool create_directory(const std::filesystem::path& path, std::error_code& error, deadline until) noexcept {
     bool made = false;
-    done(error, [&](loop& here) noexcept { return make_directory(here, path, made, until); });
+    done(path, error, [&](loop& here) noexcept { return make_directory(here, path, made, until); });
     return made;
 }
 
@@ -255,7 +251,7 @@ std::vector<directory_entry> list_directory(const std::filesystem::path& path, d
 std::vector<directory_entry> list_directory(const std::filesystem::path& path, std::error_code& error,
                                             deadline until) noexcept {
     std::vector<directory_entry> entries;
-    done(error, [&](loop& here) noexcept { return list(here, path, entries, until); });
+    done(path, error, [&](loop& here) noexcept { return list(here, path, entries, until); });
     return entries;
 }
 
