@@ -3,14 +3,7 @@
 #include "sync/holder.hpp"
 #include "sync/waiter_queue.hpp"
 
-#include <stdexcept>
-#include <string>
-
 namespace coir::detail {
-
-void throw_bad_count(const char* of, std::ptrdiff_t count) {
-    throw std::invalid_argument(std::string("coir: a ") + of + " cannot begin with " + std::to_string(count));
-}
 
 bool semaphore_core::try_acquire() noexcept {
     const guard held{queue_.lock};
