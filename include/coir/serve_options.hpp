@@ -22,9 +22,9 @@ struct serve_options {
     event* stop = nullptr;
     /// How long handlers may continue after that, before they are cancelled.
     std::chrono::nanoseconds drain = std::chrono::seconds{10};
-    /// Called with each exception that leaves a handler (not coir::cancelled, nor the std::errc::operation_canceled of one that has
-    /// been cancelled), in the handler's fiber, with the peer's endpoint; and when descriptors or memory run out, once per shortage, with the listener's. None: a line on stderr. May
-    /// suspend. An exception from it ends serve().
+    /// Called with each exception that leaves a handler (not coir::cancelled, nor the std::errc::operation_canceled of one that
+    /// has been cancelled), in the handler's fiber, with the peer's endpoint; and when descriptors or memory run out, once per
+    /// shortage, with the listener's. None: a line on stderr. May suspend. An exception from it ends serve().
     std::function<void(std::exception_ptr failure, std::string_view endpoint)> on_error = {};
     /// The stack size of the handlers' fibers: see fiber_options.
     std::size_t stack_size = 0;
